@@ -19,12 +19,9 @@ class JsonBuilder {
     try {
       simdjson::ondemand::parser parser(text_.size() + simdjson::SIMDJSON_PADDING);
       simdjson::ondemand::document document = parser.iterate(text_);
-      Json root;
-      if (document.is_scalar()) {
-        corrupt("expected an object or an array, found a single value");
-      }
-      root = build(document.get_value(), 0);
-      if (!document.at_end()) corrupt("bytes after the end of the document");
+      if (document.is_scalar()) corrupt("expected an object or an array, found a single value");
+      Json root = build(document.get_value(), 0);
+      if (!document.current_location().error()) corrupt("bytes after the end of the document");
       return root;
     } catch (const simdjson::simdjson_error& error) {
       corrupt(simdjson::error_message(error.error()));
@@ -42,6 +39,7 @@ class JsonBuilder {
     if (depth > kMaxDepth) corrupt("nested deeper than 64 levels");
     Json json;
     json.name_ = name_;
+    json.offset_ = static_cast<size_t>(std::string_view(value.raw_json_token()).data() - text_.data());
     switch (value.type()) {
       case simdjson::ondemand::json_type::null:
         if (!value.is_null()) corrupt("a misspelt null");

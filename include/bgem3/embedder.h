@@ -1,0 +1,72 @@
+// The engine: texts in, vectors out. Start at Embedder::open and Embedder::embed.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bgem3/error.h"
+#include "bgem3/model.h"
+#include "bgem3/options.h"
+#include "bgem3/tokenizer.h"
+
+namespace bgem3 {
+
+// The vectors of one request, in the caller's order.
+class EmbedResult {
+ public:
+  size_t texts() const { return embeddings_.size(); }
+  size_t dimensions() const { return dimensions_; }
+
+  // [texts, dimensions] f32, rows contiguous; the rows of failed texts are NaN. Owned by this object.
+  std::span<const float> dense() const { return dense_; }
+
+  const Embedding& operator[](size_t index) const { return embeddings_[index]; }
+  std::vector<Embedding>::const_iterator begin() const { return embeddings_.begin(); }
+  std::vector<Embedding>::const_iterator end() const { return embeddings_.end(); }
+
+  EmbedResult(EmbedResult&&) = default;
+  EmbedResult& operator=(EmbedResult&&) = default;
+
+ private:
+  friend class Embedder;
+  EmbedResult(size_t texts, size_t dimensions);
+
+  size_t dimensions_;
+  std::vector<float> dense_;
+  std::vector<Embedding> embeddings_;  // their spans point into dense_
+};
+
+// A loaded model. Any number of threads may call the const methods at the same time; their passes take turns.
+class Embedder {
+ public:
+  // Finds, checks and loads a model. Throws ModelLoadingError (files), InvalidInputError (options), ResourceLimitError.
+  // Cost: reads all weights once.
+  static Embedder open(const OpenOptions& options = {});
+
+  Embedder(Embedder&&) noexcept;
+  Embedder& operator=(Embedder&&) noexcept;
+  ~Embedder();
+
+  // The vectors of texts, each equal, bit for bit, to what the text gives alone, in any order, with any number of threads
+  // and on any instruction set. A text that cannot be embedded (invalid UTF-8, a non-finite result, cancelled) is an error
+  // in its own slot. Throws InvalidInputError for options that fit no text, ResourceLimitError if memory runs out.
+  // Cost: one encoder pass for every pass_tokens tokens; memory linear in the tokens of a pass.
+  EmbedResult embed(std::span<const std::string_view> texts, const EmbedOptions& options = {}) const;
+  EmbedResult embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
+  // One text; a failure is thrown (InvalidInputError, InferenceError) instead of returned.
+  std::vector<float> embed_one(std::string_view text, const EmbedOptions& options = {}) const;
+
+  const Tokenizer& tokenizer() const;
+  const ModelInfo& info() const;
+
+ private:
+  struct Impl;
+  explicit Embedder(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bgem3
