@@ -14,7 +14,9 @@ namespace {
 
 class File : public testing::Test {
  protected:
-  File() : folder_(testing::TempDir() + "bgem3_file_" + std::to_string(getpid())) { std::filesystem::create_directories(folder_); }
+  File() : folder_(testing::TempDir() + "bgem3_file_" + std::to_string(getpid())) {
+    std::filesystem::create_directories(folder_);
+  }
   ~File() override { std::filesystem::remove_all(folder_); }
   std::string make(const std::string& name, const std::string& content) {
     std::ofstream(folder_ + "/" + name, std::ios::binary) << content;
