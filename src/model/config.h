@@ -13,15 +13,15 @@
 
 namespace bgem3 {
 
-// Reads config.json, modules.json, the pooling module's config.json, sentence_bert_config.json and tokenizer_config.json.
-// Rules where a file is silent, as sentence-transformers has them: no modules.json means mean pooling without normalising;
-// no max_seq_length means the smaller of tokenizer_config.json's model_max_length and the position table.
-// max_tokens is never more than the position table serves.
-// Throws ModelLoadingError: corrupt (a number out of range, files that disagree), unsupported (a component that bgem3
-// does not run, by name).
+// Reads config.json, modules.json, the pooling module's config.json, sentence_bert_config.json and
+// tokenizer_config.json. Rules where a file is silent, as sentence-transformers has them: no modules.json means mean
+// pooling without normalising; no max_seq_length means the smaller of tokenizer_config.json's model_max_length and the
+// position table. max_tokens is never more than the position table serves. Throws ModelLoadingError: corrupt (a number
+// out of range, files that disagree), unsupported (a component that bgem3 does not run, by name).
 ModelConfig read_config(const ModelFiles& files);
 
-// The texts that a model puts in front of queries and passages (config_sentence_transformers.json); empty where it has none.
+// The texts that a model puts in front of queries and passages (config_sentence_transformers.json); empty where it has
+// none.
 struct Prompts {
   std::map<std::string, std::string> texts;  // name to text
   std::string default_name;                  // of the prompt used when none is named; empty for none

@@ -21,8 +21,9 @@ struct CacheEnvironment {
 // The one place where the library reads the environment.
 CacheEnvironment read_environment();
 
-// The folder of the cache: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub,
-// else HOME/.cache/huggingface/hub; a leading "~" stands for HOME. Empty if none of the five is set.
+// The folder of the cache: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else
+// XDG_CACHE_HOME/huggingface/hub, else HOME/.cache/huggingface/hub; a leading "~" stands for HOME. Empty if none of the
+// five is set.
 std::string cache_folder(const CacheEnvironment& environment);
 
 // The files of one model. Nothing is opened longer than it takes to look.
@@ -39,11 +40,11 @@ struct ModelFiles {
   std::string path(std::string_view name) const;
 };
 
-// Finds a model: `name` is a folder, or org/name[@revision] in the Hugging Face cache (a folder on disk wins; the default
-// revision is main; a revision is a branch, a tag or a full commit). Weights are model.safetensors, else the shards of
-// model.safetensors.index.json, else pytorch_model.bin.
-// Throws ModelLoadingError: not_found with every missing file and every place that was looked at; corrupt (an index or
-// modules.json that cannot be followed); unsupported (a sharded pytorch_model.bin); InvalidInputError for a name that is neither.
+// Finds a model: `name` is a folder, or org/name[@revision] in the Hugging Face cache (a folder on disk wins; the
+// default revision is main; a revision is a branch, a tag or a full commit). Weights are model.safetensors, else the
+// shards of model.safetensors.index.json, else pytorch_model.bin. Throws ModelLoadingError: not_found with every
+// missing file and every place that was looked at; corrupt (an index or modules.json that cannot be followed);
+// unsupported (a sharded pytorch_model.bin); InvalidInputError for a name that is neither.
 ModelFiles find_model(const std::string& name, const CacheEnvironment& environment = read_environment());
 
 // The same for a folder that is already known.

@@ -5,7 +5,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace bgem3 {
@@ -18,8 +17,9 @@ const char* to_string(DType dtype);
 // Bits of one element: 4 to 64.
 size_t bits_of(DType dtype);
 
-// Elements in row-major order, little-endian. `bytes` points into a mapped file and may be unaligned: whoever made the tensor
-// keeps the mapping alive. Makers guarantee that bytes.size() is the product of the shape times the element size.
+// Elements in row-major order, little-endian. `bytes` points into a mapped file and may be unaligned: whoever made the
+// tensor keeps the mapping alive. Makers guarantee that bytes.size() is the product of the shape times the element
+// size.
 struct Tensor {
   std::string name;
   DType dtype = DType::f32;
@@ -32,9 +32,6 @@ struct Tensor {
 
 // "[250002, 1024]".
 std::string shape_text(const std::vector<size_t>& shape);
-
-// A name from a file as it may stand in an error message: quoted, control characters escaped, cut after 100 bytes.
-std::string quoted(std::string_view name);
 
 // Widens elements [first, first + out.size()) of an f32, f16 or bf16 tensor; every value is exact.
 // Throws EmbeddingGenerationError (internal) for another type or a range outside the tensor.

@@ -35,9 +35,9 @@ struct Weights {
   std::vector<MappedFile> files;  // what the tensors point into
 };
 
-// Maps the weight files and answers their tensors. Names may have the prefix "roberta.", "bert." or "model." (all of them
-// or none). Tensors that the encoder does not use (pooler, position_ids, heads) are ignored.
-// Throws ModelLoadingError: as MappedFile and the parsers do; corrupt with the first differences if tensors are missing, or
+// Maps the weight files and answers their tensors. Names may have the prefix "roberta.", "bert." or "model." (all of
+// them or none). Tensors that the encoder does not use (pooler, position_ids, heads) are ignored. Throws
+// ModelLoadingError: as MappedFile and the parsers do; corrupt with the first differences if tensors are missing, or
 // have another shape than the config says; unsupported for an element type other than f32, f16, bf16.
 // Values are not looked at: call refuse_non_finite() for each tensor when reading it.
 Weights load_weights(const ModelFiles& files, const ModelConfig& config);
