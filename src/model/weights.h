@@ -1,0 +1,48 @@
+// The weights of an encoder by name, with their shapes checked. Start at load_weights.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "bgem3/model.h"
+#include "model/model_files.h"
+#include "model/tensor.h"
+
+namespace bgem3 {
+
+// One block. Matrices are [outputs, inputs]; vectors have as many elements as outputs.
+struct LayerWeights {
+  Tensor query_weight, query_bias;  // [hidden, hidden]
+  Tensor key_weight, key_bias;
+  Tensor value_weight, value_bias;
+  Tensor attention_output_weight, attention_output_bias;
+  Tensor attention_norm_weight, attention_norm_bias;
+  Tensor intermediate_weight, intermediate_bias;  // [ffn, hidden]
+  Tensor output_weight, output_bias;              // [hidden, ffn]
+  Tensor output_norm_weight, output_norm_bias;
+};
+
+// All weights, each f32, f16 or bf16 (a file may mix them). Movable; the tensors are valid as long as the object lives.
+struct Weights {
+  Tensor word_embeddings;        // [vocab, hidden]
+  Tensor position_embeddings;    // [position_rows, hidden]
+  Tensor token_type_embeddings;  // [token_types, hidden]
+  Tensor embedding_norm_weight, embedding_norm_bias;
+  std::vector<LayerWeights> layers;
+  std::string format;             // "safetensors" or "pytorch"
+  std::vector<MappedFile> files;  // what the tensors point into
+};
+
+// Maps the weight files and answers their tensors. Names may have the prefix "roberta.", "bert." or "model." (all of
+// them or none). Tensors that the encoder does not use (pooler, position_ids, heads) are ignored. Throws
+// ModelLoadingError: as MappedFile and the parsers do; corrupt with the first differences if tensors are missing, or
+// have another shape than the config says; unsupported for an element type other than f32, f16, bf16.
+// Values are not looked at: call refuse_non_finite() for each tensor when reading it.
+Weights load_weights(const ModelFiles& files, const ModelConfig& config);
+
+// The part of load_weights() after parsing: picks the encoder's tensors. `file` stands for their origin in messages.
+Weights pick_weights(std::vector<Tensor> tensors, const ModelConfig& config, std::string_view file);
+
+}  // namespace bgem3
