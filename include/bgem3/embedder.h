@@ -61,12 +61,19 @@ class Embedder {
   std::vector<float> embed_one(std::string_view text, const EmbedOptions& options = {}) const;
 
   const Tokenizer& tokenizer() const;
-  const ModelInfo& info() const;
+  const ModelInfo& info() const;  // what open() read and decided; never changes
 
  private:
   struct Impl;
   explicit Embedder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// What Embedder::open would load and decide, without reading the weights. Throws as it does.
+ModelInfo describe_model(const OpenOptions& options = {});
+
+// The tokenizer of a model (a folder, or a name in the Hugging Face cache) without its weights. Throws
+// ModelLoadingError.
+Tokenizer open_tokenizer(const std::string& model);
 
 }  // namespace bgem3

@@ -36,6 +36,9 @@ struct ModelConfig {
   bool normalize = false;  // the model's own last step scales vectors to length one
 
   size_t head_size() const { return hidden / heads; }
+  // XLM-RoBERTa: positions count from pad_id + 1, a padding token has pad_id and is not counted. BERT: from 0, all
+  // tokens.
+  bool positions_skip_padding() const { return model_type == "xlm-roberta"; }
 };
 
 // One file of a model.
@@ -55,6 +58,7 @@ struct ModelInfo {
   std::string weights_format;                  // "safetensors" or "pytorch"
   std::string tokenizer;                       // "unigram" or "wordpiece"
   std::map<std::string, std::string> prompts;  // name to text (config_sentence_transformers.json)
+  std::string default_prompt;                  // name of the prompt that the model asks for; empty for none
   std::vector<ModelFile> files;                // those that were read
   std::string dtype;                           // precision of the computation: "f32"
   std::string isa;                             // instruction set in use
