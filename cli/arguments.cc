@@ -26,7 +26,8 @@ Examples:
   bgem3 embed --model ./minilm < texts.txt        to standard output, as JSON lines
   bgem3 search passages.txt --query "how deep is the sea" --top 5
   bgem3 tokenize texts.txt | head                 token ids and byte offsets
-  bgem3 info --json                               the model, its files, this machine)";
+  bgem3 info --json                               the model, its files, this machine
+)";
 
 constexpr const char* kProgramFooter =
     R"(Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some records were rejected; 4 output cannot be written;
@@ -38,7 +39,8 @@ Examples:
   bgem3 embed texts.txt -o vectors.npy
   bgem3 embed corpus.jsonl --text-field body --id-field doc_id -o vectors.jsonl
   cat texts.txt | bgem3 embed --model ./minilm --threads 4 > vectors.jsonl
-  bgem3 embed dirty.jsonl --on-error skip -o vectors.npy   # bad records: vectors.rejected.jsonl)";
+  bgem3 embed dirty.jsonl --on-error skip -o vectors.npy   # bad records: vectors.rejected.jsonl
+)";
 
 constexpr const char* kInputFooter =
     R"(Input: files are read one after the other; - is standard input. With --input-format auto, names that end in .jsonl or
@@ -52,14 +54,16 @@ constexpr const char* kTokenizeHelp =
 Examples:
   bgem3 tokenize texts.txt
   echo "Hello world" | bgem3 tokenize --model ./minilm
-  bgem3 tokenize corpus.jsonl --max-length 512 -o tokens.jsonl)";
+  bgem3 tokenize corpus.jsonl --max-length 512 -o tokens.jsonl
+)";
 
 constexpr const char* kInfoHelp =
     R"(Show a model and how it would run here: sizes, files and hashes, precision, instruction sets, threads.
 
 Examples:
   bgem3 info
-  bgem3 info --model ./minilm --json)";
+  bgem3 info --model ./minilm --json
+)";
 
 constexpr const char* kSearchHelp = R"(Rank the texts of a corpus by cosine similarity to queries.
 
@@ -67,7 +71,8 @@ Examples:
   bgem3 search passages.txt --query "how deep is the sea"
   bgem3 search corpus.jsonl --query "tides" --query "moon" --top 3 --json
   bgem3 search corpus.jsonl --embeddings vectors.npy --query "tides"   # vectors of `bgem3 embed corpus.jsonl -o ...`
-  bgem3 search passages.txt --model ./e5 --query-prompt "query: " --passage-prompt "passage: " --query "tides")";
+  bgem3 search passages.txt --model ./e5 --query-prompt "query: " --passage-prompt "passage: " --query "tides"
+)";
 
 // Puts the examples, which are part of a command's description, only where the command's own help is shown.
 class HelpFormatter : public CLI::Formatter {
@@ -107,6 +112,12 @@ void choice(CLI::App& app, const std::string& name, T& value, Choices<T> choices
       ->type_name(names);
 }
 
+// A whole number in [1, most]. CLI11 would print the range into the help.
+template <typename T>
+CLI::Option* count(CLI::App& app, const std::string& name, T& value, T most, const std::string& description) {
+  return app.add_option(name, value, description)->check(CLI::Range(T{1}, most).description(""));
+}
+
 void add_input(CLI::App& app, InputOptions& input) {
   choice<InputFormat>(app, "--input-format", input.format,
                       {{"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl}, {"auto", InputFormat::detect}},
@@ -127,9 +138,7 @@ void add_model(CLI::App& app, std::string& model) {
 }
 
 void add_machine(CLI::App& app, OpenOptions& open) {
-  app.add_option("--threads", open.threads, "Most threads [all cores this process may use]")
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N");
+  count(app, "--threads", open.threads, 4096, "Most threads [all cores this process may use]")->type_name("N");
   app.add_option("--isa", open.isa, "Instruction set: scalar, avx2, avx512, auto (same bits on each)")
       ->capture_default_str()
       ->type_name("NAME");
@@ -146,8 +155,8 @@ void add_machine(CLI::App& app, OpenOptions& open) {
 }
 
 void add_text_rules(CLI::App& app, size_t& max_tokens, SpecialTokensInText& special, InvalidUtf8& invalid) {
-  app.add_option("--max-length", max_tokens, "Most tokens of a text; longer ones are truncated [the model's limit]")
-      ->check(CLI::Range(size_t{1}, size_t{1} << 40))
+  count(app, "--max-length", max_tokens, size_t{1} << 40,
+        "Most tokens of a text; longer ones are truncated [the model's limit]")
       ->type_name("TOKENS");
   choice<SpecialTokensInText>(app, "--special-tokens-in-text", special,
                               {{"match", SpecialTokensInText::match}, {"escape", SpecialTokensInText::escape}},
@@ -161,8 +170,7 @@ void add_vector_rules(CLI::App& app, EmbedOptions& embed) {
   add_text_rules(app, embed.max_tokens, embed.special_tokens_in_text, embed.invalid_utf8);
   choice<std::optional<Pooling>>(app, "--pooling", embed.pooling, {{"cls", Pooling::cls}, {"mean", Pooling::mean}},
                                  "How token vectors become one [the model's own]");
-  app.add_option("--truncate-dim", embed.truncate_dim, "Keep the first dimensions only [all]")
-      ->check(CLI::Range(size_t{1}, size_t{1} << 20))
+  count(app, "--truncate-dim", embed.truncate_dim, size_t{1} << 20, "Keep the first dimensions only [all]")
       ->type_name("N");
 }
 
@@ -179,18 +187,19 @@ void add_run(CLI::App& app, OnError& on_error, bool& quiet) {
 
 CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
   CLI::App* app = program.add_subcommand("embed", kEmbedHelp);
-  app->add_option("FILE", args.input.files, "Texts; - or none: standard input");
+  app->add_option("FILE", args.input.files, "Texts; - or none: standard input")->type_name("");
   add_output(*app, args.output, args.overwrite,
              "FILE.npy (float32 [texts, dimensions]) or FILE.jsonl [JSONL on standard output]");
   add_model(*app, args.open.model);
   add_input(*app, args.input);
   add_vector_rules(*app, args.embed);
-  app->add_flag("--normalize,!--no-normalize", args.embed.normalize,
-                "Scale vectors to length one, or not [the model's own]");
-  auto* prompt = app->add_option("--prompt", args.embed.prompt, "Put this in front of every text")->type_name("TEXT");
+  app->add_flag_callback(
+      "--normalize", [&args] { args.embed.normalize = true; }, "Scale vectors to length one [the model's own]");
+  app->add_flag_callback(
+      "--no-normalize", [&args] { args.embed.normalize = false; }, "Leave their length as it is");
+  app->add_option("--prompt", args.embed.prompt, "Put this in front of every text")->type_name("TEXT");
   app->add_option("--prompt-name", args.prompt_name, "The same, by its name in config_sentence_transformers.json")
-      ->type_name("NAME")
-      ->excludes(prompt);
+      ->type_name("NAME");
   add_machine(*app, args.open);
   add_run(*app, args.on_error, args.quiet);
   return app;
@@ -199,7 +208,7 @@ CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
 CLI::App* add_tokenize(CLI::App& program, TokenizeArguments& args) {
   CLI::App* app = program.add_subcommand("tokenize", kTokenizeHelp);
   args.model = OpenOptions().model;
-  app->add_option("FILE", args.input.files, "Texts; - or none: standard input");
+  app->add_option("FILE", args.input.files, "Texts; - or none: standard input")->type_name("");
   add_output(*app, args.output, args.overwrite, "FILE.jsonl [standard output]");
   add_model(*app, args.model);
   add_input(*app, args.input);
@@ -218,15 +227,14 @@ CLI::App* add_info(CLI::App& program, InfoArguments& args) {
 
 CLI::App* add_search(CLI::App& program, SearchArguments& args) {
   CLI::App* app = program.add_subcommand("search", kSearchHelp);
-  app->add_option("CORPUS", args.input.files, "Texts to rank; - or none: standard input")->expected(0, 1);
+  app->add_option("CORPUS", args.input.files, "Texts to rank; - or none: standard input")
+      ->type_name("")
+      ->expected(0, 1);
   app->add_option("--query", args.queries, "What to look for; may be given several times")
       ->required()
       ->allow_extra_args(false)
       ->type_name("TEXT");
-  app->add_option("--top", args.top, "Results for each query")
-      ->capture_default_str()
-      ->check(CLI::Range(size_t{1}, size_t{1} << 20))
-      ->type_name("N");
+  count(*app, "--top", args.top, size_t{1} << 20, "Results for each query")->capture_default_str()->type_name("N");
   app->add_option("--embeddings", args.embeddings,
                   "Vectors of the corpus (`bgem3 embed CORPUS -o FILE.npy`) [computed]")
       ->type_name("FILE.npy");
@@ -240,6 +248,21 @@ CLI::App* add_search(CLI::App& program, SearchArguments& args) {
   add_machine(*app, args.open);
   add_run(*app, args.on_error, args.quiet);
   return app;
+}
+
+void check_command(const CLI::App& program, const std::string& name) {
+  std::string names;
+  for (const CLI::App* command : program.get_subcommands({})) {
+    if (command->get_name() == name) return;
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  throw UsageError(fmt::format("unknown command '{}'; expected one of {}", name, names));
+}
+
+void exclusive(const CLI::App& app, const char* one, const char* other) {
+  if (app.count(one) > 0 && app.count(other) > 0) {
+    throw UsageError(fmt::format("{} and {} exclude each other", one, other));
+  }
 }
 
 // CLI11's messages may have several lines.
@@ -266,9 +289,10 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   SearchArguments search;
   const CLI::App* embed_app = add_embed(program, embed);
   const CLI::App* tokenize_app = add_tokenize(program, tokenize);
-  const CLI::App* info_app = add_info(program, info);
+  add_info(program, info);
   const CLI::App* search_app = add_search(program, search);
 
+  if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
   if (argc <= 1 && stdin_is_terminal) return ShowText{program.help()};
   try {
     program.parse(argc, argv);
@@ -282,6 +306,8 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
 
   const auto would_wait = [&](const InputOptions& input) { return input.files.empty() && stdin_is_terminal; };
   if (embed_app->parsed()) {
+    exclusive(*embed_app, "--normalize", "--no-normalize");
+    exclusive(*embed_app, "--prompt", "--prompt-name");
     if (would_wait(embed.input)) return ShowText{embed_app->help()};
     return embed;
   }
@@ -293,7 +319,6 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
     if (would_wait(search.input)) return ShowText{search_app->help()};
     return search;
   }
-  (void)info_app;
   return info;
 }
 

@@ -49,7 +49,8 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   Progress progress(arguments.quiet, can_draw() && !shares_terminal);
   if (!arguments.quiet) {
     const ModelInfo& info = embedder.info();
-    progress.message(fmt::format("{}, {}, {}, {} threads", info.name, info.dtype, info.isa, info.threads));
+    progress.message(fmt::format("{}: {} on {}, {} thread{}", info.name, info.dtype, info.isa, info.threads,
+                                 info.threads == 1 ? "" : "s"));
   }
   signals.hold();
   const auto sink = make_sink(kind, arguments.output, columns);

@@ -68,7 +68,7 @@ const char* type_name(dom::element_type type) {
 
 // Counts a field; the answer is empty if it stands for the first time.
 std::string twice(int& seen, std::string_view field) {
-  return ++seen == 1 ? "" : fmt::format("field \"{}\" stands there twice", field);
+  return ++seen == 1 ? "" : fmt::format("field \"{}\" occurs twice", field);
 }
 
 }  // namespace

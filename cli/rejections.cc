@@ -19,7 +19,6 @@ Rejections::Rejections(OnError on_error, const std::string& output, bool overwri
   if (on_error == OnError::fail || output.empty() || output == "-") return;
   path_ = rejected_path(output);
   check_output(path_, overwrite, inputs);
-  unlink(path_.c_str());
 }
 
 void Rejections::add(const Record& record, const std::string& reason, Progress& progress) {
@@ -40,7 +39,11 @@ void Rejections::add(const Record& record, const std::string& reason, Progress& 
 }
 
 void Rejections::finish() {
-  if (file_) file_->finish();
+  if (file_) {
+    file_->finish();
+  } else if (!path_.empty()) {
+    unlink(path_.c_str());  // of an earlier run; the constructor checked that it may go
+  }
 }
 
 void Rejections::discard() {

@@ -20,7 +20,7 @@ std::string rejected_path(const std::string& output);
 // if the record has one); if the output is standard output, to standard error in one line each.
 class Rejections {
  public:
-  // Throws UsageError or OutputError if that file is in the way; one of an earlier run is removed if `overwrite`.
+  // Throws UsageError or OutputError if that file is in the way; one of an earlier run is replaced if `overwrite`.
   Rejections(OnError on_error, const std::string& output, bool overwrite, const std::vector<std::string>& inputs);
 
   // Takes note of a record. Throws InputError with file, line and reason if the run is to end at the first one.
@@ -28,7 +28,7 @@ class Rejections {
   size_t count() const { return count_; }
   bool fails_at_first() const { return on_error_ == OnError::fail; }
 
-  // Makes the file durable.
+  // Makes the file durable; without rejections there is none, not even of an earlier run.
   void finish();
   // Removes the file: its output will not be there either.
   void discard();

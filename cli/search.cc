@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <vector>
@@ -53,8 +54,8 @@ EmbedResult embed_queries(const Embedder& embedder, const SearchArguments& argum
 }
 
 // Pairs the texts of the corpus with the rows of the file. A row with NaN is a text that `embed` rejected.
-void rank_stored(TextReader& reader, NpyReader& vectors, const std::string& name, const Signals& signals,
-                 Ranking& ranking) {
+void rank_stored(TextReader& reader, NpyReader& vectors, const std::string& name, Rejections& rejections,
+                 Progress& progress, const Signals& signals, Ranking& ranking) {
   std::vector<float> row(vectors.columns());
   Record record;
   size_t texts = 0;
@@ -64,7 +65,13 @@ void rank_stored(TextReader& reader, NpyReader& vectors, const std::string& name
     if (result == ReadResult::end) break;
     ++texts;
     if (!vectors.read_row(row)) continue;  // count the texts for the message
-    if (!std::isnan(row[0]) && record.reason.empty()) ranking.add(record, row);
+    const bool finite = std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); });
+    if (record.reason.empty() && !finite) record.reason = fmt::format("its row in {} is not finite", name);
+    if (record.reason.empty()) {
+      ranking.add(record, row);
+    } else {
+      rejections.add(record, record.reason, progress);
+    }
   }
   if (texts != vectors.rows()) {
     throw InputError(fmt::format("{} has {} rows, the corpus has {} texts; make it again with bgem3 embed", name,
@@ -104,7 +111,7 @@ int run_search(const SearchArguments& arguments, Signals& signals) {
   Progress progress(arguments.quiet, can_draw());
   Ranking ranking(queries, arguments.top);
   if (vectors) {
-    rank_stored(reader, *vectors, arguments.embeddings, signals, ranking);
+    rank_stored(reader, *vectors, arguments.embeddings, rejections, progress, signals, ranking);
   } else {
     EmbedOptions options = arguments.embed;
     options.prompt = arguments.passage_prompt;

@@ -45,8 +45,9 @@ void Signals::listen() {
     if (!holding_ || received_ != 0) _exit(kExitSignal + signal);
     received_ = signal;
     stop_.request_stop();
-    constexpr std::string_view kMessage = "\nbgem3: stopping; once more to leave at once\n";
-    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kMessage.data(), kMessage.size());
+    std::string_view message = "\nbgem3: stopping; once more to leave at once\n";
+    if (isatty(STDERR_FILENO) != 1) message.remove_prefix(1);
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, message.data(), message.size());
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t woken = write(event_fd_, &one, sizeof one);
   }
