@@ -51,22 +51,29 @@ class Embedder {
   Embedder& operator=(Embedder&&) noexcept;
   ~Embedder();
 
-  // The vectors of texts, each equal, bit for bit, to what the text gives alone, in any order, with any number of threads
-  // and on any instruction set. A text that cannot be embedded (invalid UTF-8, a non-finite result, cancelled) is an error
-  // in its own slot. Throws InvalidInputError for options that fit no text, ResourceLimitError if memory runs out.
-  // Cost: one encoder pass for every pass_tokens tokens; memory linear in the tokens of a pass.
+  // The vectors of texts, each equal, bit for bit, to what the text gives alone, in any order, with any number of
+  // threads and on any instruction set. A text that cannot be embedded (invalid UTF-8, a non-finite result, cancelled)
+  // is an error in its own slot. Throws InvalidInputError for options that fit no text, ResourceLimitError if memory
+  // runs out. Cost: one encoder pass for every pass_tokens tokens; memory linear in the tokens of a pass.
   EmbedResult embed(std::span<const std::string_view> texts, const EmbedOptions& options = {}) const;
   EmbedResult embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
   // One text; a failure is thrown (InvalidInputError, InferenceError) instead of returned.
   std::vector<float> embed_one(std::string_view text, const EmbedOptions& options = {}) const;
 
   const Tokenizer& tokenizer() const;
-  const ModelInfo& info() const;
+  const ModelInfo& info() const;  // what open() read and decided; never changes
 
  private:
   struct Impl;
   explicit Embedder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// What Embedder::open would load and decide, without reading the weights. Throws as it does.
+ModelInfo describe_model(const OpenOptions& options = {});
+
+// The tokenizer of a model (a folder, or a name in the Hugging Face cache) without its weights. Throws
+// ModelLoadingError.
+Tokenizer open_tokenizer(const std::string& model);
 
 }  // namespace bgem3

@@ -22,7 +22,8 @@ enum class ErrorCode {
 const char* to_string(ErrorCode code);
 
 // Base class of every exception that bgem3 throws.
-// what() is one line of text: what failed, where (file, tensor, byte, field, index), expected against found, what to do.
+// what() is one line of text: what failed, where (file, tensor, byte, field, index), expected against found, what to
+// do.
 class EmbeddingGenerationError : public std::runtime_error {
  public:
   EmbeddingGenerationError(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -21,40 +21,44 @@ Pooling parse_pooling(const std::string& name);
 
 // Sizes and rules of an encoder. Source: config.json, sentence_bert_config.json, modules.json, 1_Pooling/config.json.
 struct ModelConfig {
-  std::string model_type;      // "xlm-roberta" or "bert"
-  size_t hidden = 0;           // width of a token vector and of the result
+  std::string model_type;  // "xlm-roberta" or "bert"
+  size_t hidden = 0;       // width of a token vector and of the result
   size_t layers = 0;
-  size_t heads = 0;            // hidden = heads * head size
-  size_t ffn = 0;              // inner width of the feed-forward block
-  size_t vocab = 0;            // rows of the word embedding table
-  size_t position_rows = 0;    // rows of the position table
-  size_t token_types = 0;      // rows of the token type table; row 0 is always added
+  size_t heads = 0;          // hidden = heads * head size
+  size_t ffn = 0;            // inner width of the feed-forward block
+  size_t vocab = 0;          // rows of the word embedding table
+  size_t position_rows = 0;  // rows of the position table
+  size_t token_types = 0;    // rows of the token type table; row 0 is always added
   float layer_norm_eps = 0;
-  uint32_t pad_id = 0;         // of config.json: XLM-RoBERTa's positions depend on it
-  size_t max_tokens = 0;       // longest text in tokens, template tokens included
+  uint32_t pad_id = 0;    // of config.json: XLM-RoBERTa's positions depend on it
+  size_t max_tokens = 0;  // longest text in tokens, template tokens included
   Pooling pooling = Pooling::cls;
-  bool normalize = false;      // the model's own last step scales vectors to length one
+  bool normalize = false;  // the model's own last step scales vectors to length one
 
   size_t head_size() const { return hidden / heads; }
+  // XLM-RoBERTa: positions count from pad_id + 1, a padding token has pad_id and is not counted. BERT: from 0, all
+  // tokens.
+  bool positions_skip_padding() const { return model_type == "xlm-roberta"; }
 };
 
 // One file of a model.
 struct ModelFile {
-  std::string name;      // relative to the model's folder: "1_Pooling/config.json"
-  std::string path;      // where it lies
+  std::string name;  // relative to the model's folder: "1_Pooling/config.json"
+  std::string path;  // where it lies
   size_t size_bytes = 0;
-  std::string sha256;    // lower-case hexadecimal; empty unless it was asked for
+  std::string sha256;  // lower-case hexadecimal; empty unless it was asked for
 };
 
 // Everything that `bgem3 info` shows about a loaded model.
 struct ModelInfo {
-  std::string name;                            // as the caller named it
-  std::string folder;                          // where its files are
-  std::string revision;                        // commit of a Hugging Face cache snapshot; empty for a plain folder
+  std::string name;      // as the caller named it
+  std::string folder;    // where its files are
+  std::string revision;  // commit of a Hugging Face cache snapshot; empty for a plain folder
   ModelConfig config;
   std::string weights_format;                  // "safetensors" or "pytorch"
   std::string tokenizer;                       // "unigram" or "wordpiece"
   std::map<std::string, std::string> prompts;  // name to text (config_sentence_transformers.json)
+  std::string default_prompt;                  // name of the prompt that the model asks for; empty for none
   std::vector<ModelFile> files;                // those that were read
   std::string dtype;                           // precision of the computation: "f32"
   std::string isa;                             // instruction set in use

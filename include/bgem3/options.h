@@ -20,10 +20,10 @@ struct OpenOptions {
 
   // Affects speed and memory only: the same text gives the same bits whatever stands here.
   std::string isa = "auto";  // "scalar", "avx2", "avx512"; "auto" takes the last of these that the machine has
-  int threads = 0;           // 0: as many as the process may use cores (affinity, cgroup quota); more are capped to that
-  size_t pass_tokens = 0;    // most tokens of one pass over the model; 0: chosen by the library. More costs memory
-                             // (bge-m3: about 45 MB a thousand tokens). A longer text still runs, as a pass of its own
-  bool hash_files = false;   // fill ModelFile::sha256 (reads every file once)
+  int threads = 0;          // 0: as many as the process may use cores (affinity, cgroup quota); more are capped to that
+  size_t pass_tokens = 0;   // most tokens of one pass over the model; 0: chosen by the library. More costs memory
+                            // (bge-m3: about 45 MB a thousand tokens). A longer text still runs, as a pass of its own
+  bool hash_files = false;  // fill ModelFile::sha256 (reads every file once)
 };
 
 // One text's vector and what happened to it.
@@ -39,19 +39,19 @@ struct Embedding {
 
 struct EmbedOptions {
   // Affects results.
-  size_t max_tokens = 0;            // longest text, template tokens included; 0: the model's own limit. More than the
-                                    // model's limit is an InvalidInputError
-  std::optional<Pooling> pooling;   // empty: the model's own
-  std::optional<bool> normalize;    // scale to length one (after truncate_dim); empty: the model's own
-  std::string prompt;               // put in front of every text
-  size_t truncate_dim = 0;          // keep the first dimensions only; 0: all
+  size_t max_tokens = 0;           // longest text, template tokens included; 0: the model's own limit. More than the
+                                   // model's limit is an InvalidInputError
+  std::optional<Pooling> pooling;  // empty: the model's own
+  std::optional<bool> normalize;   // scale to length one (after truncate_dim); empty: the model's own
+  std::string prompt;              // put in front of every text
+  size_t truncate_dim = 0;         // keep the first dimensions only; 0: all
   SpecialTokensInText special_tokens_in_text = SpecialTokensInText::match;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
 
   // Affects nothing but the order of events. Callbacks run on the calling thread and must not throw.
-  std::stop_token stop;                                                       // texts not yet computed get `cancelled`
-  std::function<void(size_t done, size_t total)> on_progress;                 // after every pass, in texts
-  std::function<void(size_t index, const Embedding& embedding)> on_result;    // once a text, in the order computed
+  std::stop_token stop;                                                     // texts not yet computed get `cancelled`
+  std::function<void(size_t done, size_t total)> on_progress;               // after every pass, in texts
+  std::function<void(size_t index, const Embedding& embedding)> on_result;  // once a text, in the order computed
 };
 
 }  // namespace bgem3

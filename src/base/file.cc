@@ -70,6 +70,10 @@ MappedFile::~MappedFile() {
   if (data_) munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release_pages() const {
+  if (data_) madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 std::string read_file(const std::string& path, size_t limit_bytes) {
   const Descriptor file(path);
   if (file.size() > limit_bytes) {
@@ -81,7 +85,8 @@ std::string read_file(const std::string& path, size_t limit_bytes) {
   while (done < content.size()) {
     const ssize_t count = read(file.value(), content.data() + done, content.size() - done);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail<ModelLoadingError>(ErrorCode::io, "{}: cannot read at byte {}: {}", path, done, std::strerror(errno));
+    if (count < 0)
+      fail<ModelLoadingError>(ErrorCode::io, "{}: cannot read at byte {}: {}", path, done, std::strerror(errno));
     if (count == 0) break;  // the file became shorter while we read it
     done += static_cast<size_t>(count);
   }

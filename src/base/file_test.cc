@@ -14,7 +14,9 @@ namespace {
 
 class File : public testing::Test {
  protected:
-  File() : folder_(testing::TempDir() + "bgem3_file_" + std::to_string(getpid())) { std::filesystem::create_directories(folder_); }
+  File() : folder_(testing::TempDir() + "bgem3_file_" + std::to_string(getpid())) {
+    std::filesystem::create_directories(folder_);
+  }
   ~File() override { std::filesystem::remove_all(folder_); }
   std::string make(const std::string& name, const std::string& content) {
     std::ofstream(folder_ + "/" + name, std::ios::binary) << content;
@@ -39,6 +41,13 @@ TEST_F(File, MapsTheWholeContent) {
 }
 
 TEST_F(File, MapsAnEmptyFileAsAnEmptySpan) { EXPECT_TRUE(MappedFile(make("empty", "")).bytes().empty()); }
+
+TEST_F(File, ReleasedPagesAreReadAgain) {
+  const MappedFile file(make("a", std::string(100000, 'x')));
+  EXPECT_EQ(file.bytes()[99999], std::byte{'x'});
+  file.release_pages();
+  EXPECT_EQ(file.bytes()[99999], std::byte{'x'});
+}
 
 TEST_F(File, MovesTheMapping) {
   MappedFile first(make("a", "abc"));

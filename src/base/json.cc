@@ -32,7 +32,8 @@ class JsonBuilder {
   static constexpr int kMaxDepth = 64;
 
   [[noreturn]] void corrupt(std::string_view reason) const {
-    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: not valid JSON: {}; the file may be damaged or cut short", *name_, reason);
+    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: not valid JSON: {}; the file may be damaged or cut short", *name_,
+                            reason);
   }
 
   Json build(simdjson::ondemand::value value, int depth) {
@@ -104,7 +105,8 @@ template <typename T>
 const T& Json::get(Type type, const char* expected) const {
   static constexpr const char* kNames[] = {"null", "a boolean", "a number", "a string", "an array", "an object"};
   if (type_ != type) {
-    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: expected {}, found {}", where(), expected, kNames[static_cast<int>(type_)]);
+    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: expected {}, found {}", where(), expected,
+                            kNames[static_cast<int>(type_)]);
   }
   return std::get<T>(value_);
 }
@@ -139,7 +141,8 @@ uint64_t Json::integer(uint64_t limit) const {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value > limit) {
-    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: expected a whole number from 0 to {}, found {}", where(), limit, text);
+    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: expected a whole number from 0 to {}, found {}", where(), limit,
+                            text);
   }
   return value;
 }

@@ -12,8 +12,8 @@
 
 namespace bgem3 {
 
-// One JSON value. Accessors that name a wrong type or a missing member throw ModelLoadingError (corrupt) with the document's
-// name and the byte offset of the value, so that readers of files need no checks of their own.
+// One JSON value. Accessors that name a wrong type or a missing member throw ModelLoadingError (corrupt) with the
+// document's name and the byte offset of the value, so that readers of files need no checks of their own.
 class Json {
  public:
   enum class Type { null, boolean, number, string, array, object };
@@ -50,9 +50,10 @@ class Json {
   const T& get(Type type, const char* expected) const;
 
   Type type_ = Type::null;
-  std::variant<bool, std::string, std::vector<Json>, std::vector<Member>> value_;  // the string: of a string or a number
-  size_t offset_ = 0;                                                              // of its first byte in the document
-  std::shared_ptr<const std::string> name_;                                        // of the document
+  std::variant<bool, std::string, std::vector<Json>, std::vector<Member>>
+      value_;                                // the string: of a string or a number
+  size_t offset_ = 0;                        // of its first byte in the document
+  std::shared_ptr<const std::string> name_;  // of the document
 };
 
 }  // namespace bgem3

@@ -40,8 +40,8 @@ struct ThreadPool::State {
   // The loop in progress; written by the caller before `generation` is raised.
   const std::function<void(int, int)>* body = nullptr;
   int count = 0;
-  std::atomic<int> next = 0;      // the next index to hand out
-  std::atomic<int> running = 0;   // workers that have not finished this loop
+  std::atomic<int> next = 0;     // the next index to hand out
+  std::atomic<int> running = 0;  // workers that have not finished this loop
   std::atomic<unsigned> generation = 0;
   bool stop = false;
   std::mutex error_mutex;
@@ -77,7 +77,8 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
     state_->generation.fetch_add(1, std::memory_order_release);
     state_->generation.notify_all();
     for (std::thread& worker : state_->workers) worker.join();
-    fail<ResourceLimitError>(ErrorCode::overloaded, "cannot start {} threads: the operating system refused; ask for fewer", threads);
+    fail<ResourceLimitError>(ErrorCode::overloaded,
+                             "cannot start {} threads: the operating system refused; ask for fewer", threads);
   }
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }

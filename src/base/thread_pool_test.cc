@@ -45,7 +45,11 @@ TEST(ThreadPool, WakesUpAfterSleep) {
 
 TEST(ThreadPool, HandsOnAnExceptionAndGoesOn) {
   ThreadPool pool(3);
-  EXPECT_THROW(pool.parallel_for(100, [](int index, int) { if (index == 17) throw std::runtime_error("17"); }), std::runtime_error);
+  EXPECT_THROW(pool.parallel_for(100,
+                                 [](int index, int) {
+                                   if (index == 17) throw std::runtime_error("17");
+                                 }),
+               std::runtime_error);
   std::atomic<int> runs = 0;
   pool.parallel_for(100, [&](int, int) { runs++; });
   EXPECT_EQ(runs, 100);

@@ -1,0 +1,325 @@
+// The only file that includes CLI11 (it takes seconds to compile). Each command is one function that declares its
+// options into its struct; shared groups of options are functions of their own. Values with few names go through
+// `choice`, whose errors list them.
+#include "arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <functional>
+#include <initializer_list>
+#include <optional>
+#include <utility>
+
+#include "bgem3/version.h"
+#include "failure.h"
+
+namespace bgem3::cli {
+
+namespace {
+
+constexpr const char* kProgramHelp = R"(Text to vectors on the CPU: bge-m3 and BERT sentence encoders.
+
+Examples:
+  bgem3 embed texts.txt -o vectors.npy            one vector a line
+  bgem3 embed --model ./minilm < texts.txt        to standard output, as JSON lines
+  bgem3 search passages.txt --query "how deep is the sea" --top 5
+  bgem3 tokenize texts.txt | head                 token ids and byte offsets
+  bgem3 info --json                               the model, its files, this machine
+)";
+
+constexpr const char* kProgramFooter =
+    R"(Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some records were rejected; 4 output cannot be written;
+5 model cannot be loaded; 130, 143 stopped by SIGINT, SIGTERM. Results go to standard output, messages to standard error.)";
+
+constexpr const char* kEmbedHelp = R"(Embed texts: one vector for each line or JSONL record.
+
+Examples:
+  bgem3 embed texts.txt -o vectors.npy
+  bgem3 embed corpus.jsonl --text-field body --id-field doc_id -o vectors.jsonl
+  cat texts.txt | bgem3 embed --model ./minilm --threads 4 > vectors.jsonl
+  bgem3 embed dirty.jsonl --on-error skip -o vectors.npy   # bad records: vectors.rejected.jsonl
+)";
+
+constexpr const char* kInputFooter =
+    R"(Input: files are read one after the other; - is standard input. With --input-format auto, names that end in .jsonl or
+.ndjson are JSONL and .txt is lines; any other input is JSONL if its first line begins with '{'. As lines, every line is a
+text, empty ones too. As JSONL, blank lines are passed over, a record without an id gets its row (from 0, over all
+files), and records that are not valid UTF-8 are always rejected. A line may have 64 MiB.)";
+
+constexpr const char* kTokenizeHelp =
+    R"(Show how texts become tokens: JSON lines with id, ids, tokens, offsets (bytes) and truncated.
+
+Examples:
+  bgem3 tokenize texts.txt
+  echo "Hello world" | bgem3 tokenize --model ./minilm
+  bgem3 tokenize corpus.jsonl --max-length 512 -o tokens.jsonl
+)";
+
+constexpr const char* kInfoHelp =
+    R"(Show a model and how it would run here: sizes, files and hashes, precision, instruction sets, threads.
+
+Examples:
+  bgem3 info
+  bgem3 info --model ./minilm --json
+)";
+
+constexpr const char* kSearchHelp = R"(Rank the texts of a corpus by cosine similarity to queries.
+
+Examples:
+  bgem3 search passages.txt --query "how deep is the sea"
+  bgem3 search corpus.jsonl --query "tides" --query "moon" --top 3 --json
+  bgem3 search corpus.jsonl --embeddings vectors.npy --query "tides"   # vectors of `bgem3 embed corpus.jsonl -o ...`
+  bgem3 search passages.txt --model ./e5 --query-prompt "query: " --passage-prompt "passage: " --query "tides"
+)";
+
+// Puts the examples, which are part of a command's description, only where the command's own help is shown.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() {
+    column_width(34);
+    label("REQUIRED", "(required)");
+  }
+
+  std::string make_subcommand(const CLI::App* command) const override {
+    const std::string description = command->get_description();
+    return fmt::format("  {:<12}{}\n", command->get_name(), description.substr(0, description.find('\n')));
+  }
+};
+
+template <typename T>
+using Choices = std::initializer_list<std::pair<const char*, T>>;
+
+// An option whose value is one of a few names.
+template <typename T>
+void choice(CLI::App& app, const std::string& name, T& value, Choices<T> choices, const std::string& description) {
+  const std::vector<std::pair<const char*, T>> table(choices);
+  std::string names;
+  for (const auto& entry : table) names += (names.empty() ? "" : "|") + std::string(entry.first);
+  app.add_option_function<std::string>(
+         name,
+         [=, &value](const std::string& given) {
+           for (const auto& [known, meaning] : table) {
+             if (given == known) {
+               value = meaning;
+               return;
+             }
+           }
+           throw UsageError(fmt::format("{}: expected one of {}, found '{}'", name, names, given));
+         },
+         description)
+      ->type_name(names);
+}
+
+// A whole number in [1, most]. CLI11 would print the range into the help.
+template <typename T>
+CLI::Option* count(CLI::App& app, const std::string& name, T& value, T most, const std::string& description) {
+  return app.add_option(name, value, description)->check(CLI::Range(T{1}, most).description(""));
+}
+
+void add_input(CLI::App& app, InputOptions& input) {
+  choice<InputFormat>(app, "--input-format", input.format,
+                      {{"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl}, {"auto", InputFormat::detect}},
+                      "How texts stand in the input [auto]");
+  app.add_option("--text-field", input.text_field, "JSONL: the member that is the text")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--id-field", input.id_field, "JSONL: the member that is the id")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.footer(kInputFooter);
+}
+
+void add_model(CLI::App& app, std::string& model) {
+  app.add_option("--model", model, "A folder, or ORGANISATION/NAME[@REVISION] in the Hugging Face cache")
+      ->capture_default_str()
+      ->type_name("MODEL");
+}
+
+void add_machine(CLI::App& app, OpenOptions& open) {
+  count(app, "--threads", open.threads, 4096, "Most threads [all cores this process may use]")->type_name("N");
+  app.add_option("--isa", open.isa, "Instruction set: scalar, avx2, avx512, auto (same bits on each)")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option_function<std::string>(
+         "--dtype",
+         [](const std::string& name) {
+           if (name == "f32" || name == "float32") return;
+           const bool planned = name == "bf16" || name == "bfloat16" || name == "int8";
+           throw UsageError(fmt::format("--dtype: '{}' is {}; valid are f32, float32", name,
+                                        planned ? "not in this version" : "unknown"));
+         },
+         "Precision of the computation [f32]")
+      ->type_name("f32|float32");
+}
+
+void add_text_rules(CLI::App& app, size_t& max_tokens, SpecialTokensInText& special, InvalidUtf8& invalid) {
+  count(app, "--max-length", max_tokens, size_t{1} << 40,
+        "Most tokens of a text; longer ones are truncated [the model's limit]")
+      ->type_name("TOKENS");
+  choice<SpecialTokensInText>(app, "--special-tokens-in-text", special,
+                              {{"match", SpecialTokensInText::match}, {"escape", SpecialTokensInText::escape}},
+                              "What \"<s>\" or \"[SEP]\" in a text become: special tokens, or characters [match]");
+  choice<InvalidUtf8>(app, "--invalid-utf8", invalid,
+                      {{"error", InvalidUtf8::error}, {"replace", InvalidUtf8::replace}},
+                      "Text that is not UTF-8: reject it, or put U+FFFD in its place [error]");
+}
+
+void add_vector_rules(CLI::App& app, EmbedOptions& embed) {
+  add_text_rules(app, embed.max_tokens, embed.special_tokens_in_text, embed.invalid_utf8);
+  choice<std::optional<Pooling>>(app, "--pooling", embed.pooling, {{"cls", Pooling::cls}, {"mean", Pooling::mean}},
+                                 "How token vectors become one [the model's own]");
+  count(app, "--truncate-dim", embed.truncate_dim, size_t{1} << 20, "Keep the first dimensions only [all]")
+      ->type_name("N");
+}
+
+void add_output(CLI::App& app, std::string& output, bool& overwrite, const char* description) {
+  app.add_option("-o,--output", output, description)->type_name("FILE");
+  app.add_flag("--overwrite", overwrite, "Replace the output if it is there");
+}
+
+void add_run(CLI::App& app, OnError& on_error, bool& quiet) {
+  choice<OnError>(app, "--on-error", on_error, {{"fail", OnError::fail}, {"skip", OnError::skip}},
+                  "At a bad record: end the run, or leave it out and exit with 3 [fail]");
+  app.add_flag("-q,--quiet", quiet, "No progress and no totals; warnings and errors stay");
+}
+
+CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
+  CLI::App* app = program.add_subcommand("embed", kEmbedHelp);
+  app->add_option("FILE", args.input.files, "Texts; - or none: standard input")->type_name("");
+  add_output(*app, args.output, args.overwrite,
+             "FILE.npy (float32 [texts, dimensions]) or FILE.jsonl [JSONL on standard output]");
+  add_model(*app, args.open.model);
+  add_input(*app, args.input);
+  add_vector_rules(*app, args.embed);
+  app->add_flag_callback(
+      "--normalize", [&args] { args.embed.normalize = true; }, "Scale vectors to length one [the model's own]");
+  app->add_flag_callback(
+      "--no-normalize", [&args] { args.embed.normalize = false; }, "Leave their length as it is");
+  app->add_option("--prompt", args.embed.prompt, "Put this in front of every text")->type_name("TEXT");
+  app->add_option("--prompt-name", args.prompt_name, "The same, by its name in config_sentence_transformers.json")
+      ->type_name("NAME");
+  add_machine(*app, args.open);
+  add_run(*app, args.on_error, args.quiet);
+  return app;
+}
+
+CLI::App* add_tokenize(CLI::App& program, TokenizeArguments& args) {
+  CLI::App* app = program.add_subcommand("tokenize", kTokenizeHelp);
+  args.model = OpenOptions().model;
+  app->add_option("FILE", args.input.files, "Texts; - or none: standard input")->type_name("");
+  add_output(*app, args.output, args.overwrite, "FILE.jsonl [standard output]");
+  add_model(*app, args.model);
+  add_input(*app, args.input);
+  add_text_rules(*app, args.max_tokens, args.special_tokens_in_text, args.invalid_utf8);
+  add_run(*app, args.on_error, args.quiet);
+  return app;
+}
+
+CLI::App* add_info(CLI::App& program, InfoArguments& args) {
+  CLI::App* app = program.add_subcommand("info", kInfoHelp);
+  add_model(*app, args.open.model);
+  app->add_flag("--json", args.json, "As one JSON object");
+  add_machine(*app, args.open);
+  return app;
+}
+
+CLI::App* add_search(CLI::App& program, SearchArguments& args) {
+  CLI::App* app = program.add_subcommand("search", kSearchHelp);
+  app->add_option("CORPUS", args.input.files, "Texts to rank; - or none: standard input")
+      ->type_name("")
+      ->expected(0, 1);
+  app->add_option("--query", args.queries, "What to look for; may be given several times")
+      ->required()
+      ->allow_extra_args(false)
+      ->type_name("TEXT");
+  count(*app, "--top", args.top, size_t{1} << 20, "Results for each query")->capture_default_str()->type_name("N");
+  app->add_option("--embeddings", args.embeddings,
+                  "Vectors of the corpus (`bgem3 embed CORPUS -o FILE.npy`) [computed]")
+      ->type_name("FILE.npy");
+  app->add_option("--query-prompt", args.query_prompt, "Put this in front of every query")->type_name("TEXT");
+  app->add_option("--passage-prompt", args.passage_prompt, "Put this in front of every text of the corpus")
+      ->type_name("TEXT");
+  app->add_flag("--json", args.json, "JSON lines: query, rank, score, row, id, text");
+  add_model(*app, args.open.model);
+  add_input(*app, args.input);
+  add_vector_rules(*app, args.embed);
+  add_machine(*app, args.open);
+  add_run(*app, args.on_error, args.quiet);
+  return app;
+}
+
+void check_command(const CLI::App& program, const std::string& name) {
+  std::string names;
+  for (const CLI::App* command : program.get_subcommands({})) {
+    if (command->get_name() == name) return;
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  throw UsageError(fmt::format("unknown command '{}'; expected one of {}", name, names));
+}
+
+void exclusive(const CLI::App& app, const char* one, const char* other) {
+  if (app.count(one) > 0 && app.count(other) > 0) {
+    throw UsageError(fmt::format("{} and {} exclude each other", one, other));
+  }
+}
+
+// CLI11's messages may have several lines.
+std::string one_line(std::string text) {
+  while (text.ends_with('\n')) text.pop_back();
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  return text;
+}
+
+}  // namespace
+
+Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_terminal) {
+  CLI::App program(kProgramHelp, "bgem3");
+  program.formatter(std::make_shared<HelpFormatter>());
+  program.footer(kProgramFooter);
+  program.require_subcommand(1);
+  program.set_version_flag("--version", "bgem3 " BGEM3_VERSION);
+
+  EmbedArguments embed;
+  TokenizeArguments tokenize;
+  InfoArguments info;
+  SearchArguments search;
+  const CLI::App* embed_app = add_embed(program, embed);
+  const CLI::App* tokenize_app = add_tokenize(program, tokenize);
+  add_info(program, info);
+  const CLI::App* search_app = add_search(program, search);
+
+  if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
+  if (argc <= 1 && stdin_is_terminal) return ShowText{program.help()};
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return ShowText{program.help()};
+  } catch (const CLI::CallForVersion&) {
+    return ShowText{"bgem3 " BGEM3_VERSION "\n"};
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(fmt::format("{} (see bgem3 --help)", one_line(error.what())));
+  }
+
+  const auto would_wait = [&](const InputOptions& input) { return input.files.empty() && stdin_is_terminal; };
+  if (embed_app->parsed()) {
+    exclusive(*embed_app, "--normalize", "--no-normalize");
+    exclusive(*embed_app, "--prompt", "--prompt-name");
+    if (would_wait(embed.input)) return ShowText{embed_app->help()};
+    return embed;
+  }
+  if (tokenize_app->parsed()) {
+    if (would_wait(tokenize.input)) return ShowText{tokenize_app->help()};
+    return tokenize;
+  }
+  if (search_app->parsed()) {
+    if (would_wait(search.input)) return ShowText{search_app->help()};
+    return search;
+  }
+  return info;
+}
+
+}  // namespace bgem3::cli

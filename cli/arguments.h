@@ -1,0 +1,67 @@
+// The command line as data. Start at parse_arguments.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bgem3/options.h"
+#include "rejections.h"
+#include "text_reader.h"
+
+namespace bgem3::cli {
+
+// Text to print on standard output instead of doing anything: help, or the version.
+struct ShowText {
+  std::string text;
+};
+
+struct EmbedArguments {
+  InputOptions input;
+  OpenOptions open;
+  EmbedOptions embed;
+  std::string prompt_name;
+  std::string output;  // "" and "-": standard output
+  OnError on_error = OnError::fail;
+  bool overwrite = false;
+  bool quiet = false;
+};
+
+struct TokenizeArguments {
+  InputOptions input;
+  std::string model;
+  size_t max_tokens = 0;  // 0: the model's limit
+  SpecialTokensInText special_tokens_in_text = SpecialTokensInText::match;
+  InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
+  std::string output;
+  OnError on_error = OnError::fail;
+  bool overwrite = false;
+  bool quiet = false;
+};
+
+struct InfoArguments {
+  OpenOptions open;
+  bool json = false;
+};
+
+struct SearchArguments {
+  InputOptions input;
+  OpenOptions open;
+  EmbedOptions embed;  // of queries and passages; `prompt` stays empty
+  std::vector<std::string> queries;
+  std::string query_prompt;
+  std::string passage_prompt;
+  std::string embeddings;  // an .npy of the corpus; "": embed it
+  size_t top = 10;
+  OnError on_error = OnError::fail;
+  bool json = false;
+  bool quiet = false;
+};
+
+using Arguments = std::variant<ShowText, EmbedArguments, TokenizeArguments, InfoArguments, SearchArguments>;
+
+// Throws UsageError: one line that names the option and what it takes. `stdin_is_terminal`: a command that would wait
+// for somebody to type texts answers with its help instead.
+Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_terminal);
+
+}  // namespace bgem3::cli

@@ -1,0 +1,14 @@
+// The commands of the program, one file each. They return the exit code and throw what failure.h lists.
+#pragma once
+
+#include "arguments.h"
+#include "signals.h"
+
+namespace bgem3::cli {
+
+int run_embed(const EmbedArguments& arguments, Signals& signals);
+int run_tokenize(const TokenizeArguments& arguments, Signals& signals);
+int run_info(const InfoArguments& arguments);
+int run_search(const SearchArguments& arguments, Signals& signals);
+
+}  // namespace bgem3::cli

@@ -1,0 +1,133 @@
+#include "embed_stream.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+namespace bgem3::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kFirstTexts = 64;
+constexpr size_t kMostTexts = 4096;
+constexpr size_t kMostBytes = size_t{8} << 20;
+constexpr double kShortSeconds = 1, kLongSeconds = 4;
+constexpr size_t kMostIds = size_t{1} << 20;  // remembered, to find repeated ones
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Reads until the piece is full, the input pauses or ends, or a record is bad enough to end the run.
+ReadResult read_piece(TextReader& reader, size_t most_texts, bool end_at_bad_record, std::vector<Record>& piece) {
+  piece.clear();
+  size_t bytes = 0;
+  while (piece.size() < most_texts && bytes < kMostBytes) {
+    Record record;
+    const ReadResult result = reader.next(record, piece.empty());
+    if (result != ReadResult::record) return result;
+    bytes += record.text.size();
+    const bool bad = !record.reason.empty();
+    piece.push_back(std::move(record));
+    if (bad && end_at_bad_record) break;
+  }
+  return ReadResult::record;
+}
+
+}  // namespace
+
+StreamCounts embed_stream(TextReader& reader, const Embedder& embedder, EmbedOptions options, Rejections& rejections,
+                          VectorSink& sink, Progress& progress, const Signals& signals) {
+  const auto start = Clock::now();
+  StreamCounts counts;
+  std::unordered_set<size_t> ids;  // hashes
+  std::vector<Record> piece;
+  std::vector<std::string_view> texts;
+  uint64_t bytes_before = 0;  // of the input, in front of the piece
+  size_t most_texts = kFirstTexts;
+
+  uint64_t tokens_in_piece = 0;
+  options.stop = signals.token();
+  options.on_result = [&](size_t, const Embedding& embedding) { tokens_in_piece += embedding.tokens; };
+  options.on_progress = [&](size_t done, size_t total) {
+    const uint64_t bytes = bytes_before + (reader.bytes_read() - bytes_before) * done / std::max<size_t>(total, 1);
+    progress.update(
+        {counts.texts + done, counts.tokens + tokens_in_piece, bytes, reader.bytes_total(), seconds_since(start)});
+  };
+
+  ReadResult state = ReadResult::record;
+  while (state != ReadResult::end && !counts.stopped) {
+    bytes_before = reader.bytes_read();
+    state = read_piece(reader, most_texts, rejections.fails_at_first(), piece);
+    if (state == ReadResult::stopped) counts.stopped = true;
+    texts.clear();
+    for (const Record& record : piece) {
+      if (record.reason.empty()) texts.push_back(record.text);
+    }
+    tokens_in_piece = 0;
+    const auto piece_start = Clock::now();
+    const EmbedResult result = embedder.embed(texts, options);
+    const double piece_seconds = seconds_since(piece_start);
+
+    size_t index = 0;  // of the next result
+    for (const Record& record : piece) {
+      const Embedding* embedding = record.reason.empty() ? &result[index++] : nullptr;
+      if (embedding && embedding->error == ErrorCode::cancelled) {
+        counts.stopped = true;
+        break;
+      }
+      if (record.has_own_id && ids.size() < kMostIds && !ids.insert(std::hash<std::string>()(record.id)).second) {
+        ++counts.repeated_ids;
+      }
+      if (!embedding || embedding->error) {
+        if (rejections.fails_at_first()) sink.flush();  // the run ends here: what was finished must be there
+        rejections.add(record, embedding ? embedding->error_message : record.reason, progress);
+        sink.reject(record);
+      } else {
+        sink.accept(record, *embedding);
+        ++counts.texts;
+        counts.tokens += embedding->tokens;
+        counts.truncated += embedding->truncated;
+        counts.replaced_texts += embedding->replaced_utf8 > 0;
+        counts.replaced_utf8 += embedding->replaced_utf8;
+      }
+      counts.next_row = record.row + 1;
+    }
+    sink.flush();
+    if (piece_seconds < kShortSeconds && piece.size() == most_texts) most_texts = std::min(2 * most_texts, kMostTexts);
+    if (piece_seconds > kLongSeconds) most_texts = std::max(most_texts / 2, size_t{1});
+  }
+  counts.seconds = seconds_since(start);
+  progress.clear();
+  return counts;
+}
+
+void report_counts(const StreamCounts& counts, const Rejections& rejections, bool quiet, Progress& progress) {
+  if (counts.truncated > 0) {
+    progress.message(
+        fmt::format("warning: {} of {} texts were truncated to the limit of tokens", counts.truncated, counts.texts));
+  }
+  if (counts.replaced_utf8 > 0) {
+    progress.message(fmt::format("warning: {} ill-formed parts of {} texts were replaced by U+FFFD",
+                                 counts.replaced_utf8, counts.replaced_texts));
+  }
+  if (counts.repeated_ids > 0) {
+    progress.message(
+        fmt::format("warning: {} records repeat an id of an earlier one; all are kept", counts.repeated_ids));
+  }
+  if (rejections.count() > 0) progress.message(fmt::format("warning: {} records were rejected", rejections.count()));
+  if (!quiet) {
+    const double seconds = std::max(counts.seconds, 1e-9);
+    progress.message(fmt::format("{} texts, {} tokens in {:.1f} s ({:.1f} texts/s, {} tokens/s)",
+                                 format_count(counts.texts), format_count(counts.tokens), counts.seconds,
+                                 static_cast<double>(counts.texts) / seconds,
+                                 format_count(static_cast<uint64_t>(static_cast<double>(counts.tokens) / seconds))));
+  }
+}
+
+}  // namespace bgem3::cli

@@ -1,0 +1,113 @@
+#include "progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "unicode.h"
+
+namespace bgem3::cli {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kFirst = 1s;      // short runs draw nothing
+constexpr auto kRedraw = 100ms;  // of the bar
+constexpr auto kNextLine = 10s;  // where there is no bar
+constexpr size_t kBarCells = 20;
+
+// Standard error may be closed or full; that must not end the run.
+void write_stderr(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = write(STDERR_FILENO, text.data(), text.size());
+    if (count <= 0) return;
+    text.remove_prefix(static_cast<size_t>(count));
+  }
+}
+
+size_t terminal_width() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+double fraction(const ProgressState& state) {
+  if (!state.bytes_total || *state.bytes_total == 0) return 0;
+  return std::min(1.0, static_cast<double>(state.bytes) / static_cast<double>(*state.bytes_total));
+}
+
+}  // namespace
+
+std::string format_count(uint64_t count) {
+  std::string digits = std::to_string(count);
+  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+std::string format_duration(double seconds) {
+  const auto whole = static_cast<uint64_t>(std::max(0.0, seconds) + 0.5);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+std::string describe_progress(const ProgressState& state) {
+  std::string out = fmt::format("{} texts", format_count(state.texts));
+  if (state.seconds > 0 && state.texts > 0) {
+    const double rate = static_cast<double>(state.texts) / state.seconds;
+    out +=
+        rate < 100 ? fmt::format(", {:.1f}/s", rate) : fmt::format(", {}/s", format_count(static_cast<uint64_t>(rate)));
+    out += fmt::format(", {} tokens/s",
+                       format_count(static_cast<uint64_t>(static_cast<double>(state.tokens) / state.seconds)));
+  }
+  if (state.bytes_total) {
+    const double done = fraction(state);
+    out += fmt::format(", {:.0f} %", 100 * done);
+    if (done > 0) out += fmt::format(", {} left", format_duration(state.seconds * (1 - done) / done));
+  }
+  return out;
+}
+
+std::string progress_bar(const ProgressState& state, size_t width) {
+  std::string out;
+  if (state.bytes_total) {
+    const auto full = static_cast<size_t>(fraction(state) * kBarCells);
+    out = "[" + std::string(full, '#') + std::string(kBarCells - full, '-') + "] ";
+  }
+  out += describe_progress(state);
+  return out.substr(0, width);
+}
+
+bool can_draw() {
+  const char* terminal = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && terminal && std::string_view(terminal) != "dumb";
+}
+
+Progress::Progress(bool quiet, bool bar)
+    : quiet_(quiet), bar_(bar), next_(Clock::now() + (bar ? Clock::duration(kFirst) : Clock::duration(kNextLine))) {}
+
+void Progress::update(const ProgressState& state) {
+  if (quiet_ || Clock::now() < next_) return;
+  if (bar_) {
+    write_stderr("\r\x1b[K" + progress_bar(state, terminal_width() - 1));
+    drawn_ = true;
+    next_ = Clock::now() + kRedraw;
+  } else {
+    message(describe_progress(state));
+    next_ = Clock::now() + kNextLine;
+  }
+}
+
+void Progress::clear() {
+  if (drawn_) write_stderr("\r\x1b[K");
+  drawn_ = false;
+}
+
+void Progress::message(std::string_view text) {
+  clear();
+  write_stderr("bgem3: " + printable(text) + "\n");
+}
+
+}  // namespace bgem3::cli

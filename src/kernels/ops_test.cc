@@ -1,0 +1,336 @@
+// Every kernel on every instruction set of this machine: against its definition in plain loops, bit for bit where the
+// definition gives bits, otherwise against float64; and always bit for bit against the scalar kernels.
+#include "kernels/ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/float_mode.h"
+
+namespace bgem3 {
+namespace {
+
+std::vector<float> random_values(size_t count, unsigned seed, float width = 1) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(0, width);
+  std::vector<float> values(count);
+  for (float& value : values) value = normal(generator);
+  return values;
+}
+
+Matrix random_matrix(size_t rows, size_t columns, unsigned seed, float width = 1) {
+  Matrix matrix(rows, columns);
+  const std::vector<float> values = random_values(rows * columns, seed, width);
+  for (size_t i = 0; i < rows; i++) std::copy_n(values.data() + i * columns, columns, matrix.rows(rows).row(i));
+  return matrix;
+}
+
+bool same_bits(View<const float> a, View<const float> b) {
+  for (size_t i = 0; i < a.rows; i++) {
+    if (std::memcmp(a.row(i), b.row(i), a.columns * sizeof(float)) != 0) return false;
+  }
+  return true;
+}
+
+class OpsTest : public testing::TestWithParam<std::string> {
+ protected:
+  // Fails the test if the table under test is not the one it is named after.
+  void SetUp() override { ASSERT_EQ(ops().name, GetParam()); }
+  const Ops& ops() const { return ops_for(GetParam()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Isa, OpsTest, testing::ValuesIn(present_isas()), [](const auto& test) { return test.param; });
+
+TEST(Ops, AutoIsTheLastPresentSet) { EXPECT_EQ(ops_for("auto").name, present_isas().back()); }
+
+TEST(Ops, RefusesUnknownNamesWithAList) {
+  try {
+    ops_for("avx1024");
+    FAIL();
+  } catch (const InvalidInputError& error) {
+    EXPECT_NE(std::string(error.what()).find("scalar"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("avx1024"), std::string::npos);
+  }
+}
+
+// ---- Matrix product ----
+
+// The definition of the bits: chains of 256 fused multiply-adds, block sums added in ascending order, then the
+// epilogue.
+float product_by_definition(const float* x, const float* w, size_t depth) {
+  float total = 0;
+  for (size_t k = 0; k < depth; k += kDepthBlock) {
+    float sum = 0;
+    for (size_t i = k; i < std::min(depth, k + kDepthBlock); i++) sum = std::fma(x[i], w[i], sum);
+    total = k == 0 ? sum : total + sum;
+  }
+  return total;
+}
+
+struct ProductCase {
+  Matrix x, residual;
+  std::vector<float> w, bias;
+  PackedWeights packed;
+  size_t rows, columns, depth;
+
+  ProductCase(size_t rows_, size_t columns_, size_t depth_)
+      : x(random_matrix(rows_, depth_, 1)),
+        residual(random_matrix(rows_, columns_, 2)),
+        w(random_values(columns_ * depth_, 3)),
+        bias(random_values(columns_, 4)),
+        packed(columns_, depth_),
+        rows(rows_),
+        columns(columns_),
+        depth(depth_) {
+    packed.pack(0, {w.data(), columns, depth, depth}, bias);
+  }
+  Matrix run(const Ops& ops, Epilogue epilogue) {
+    Matrix y(rows, columns);
+    ops.multiply({x.rows(rows), &packed, epilogue, residual.rows(rows), y.rows(rows)}, 0, rows, 0, packed.panels());
+    return y;
+  }
+};
+
+TEST_P(OpsTest, ProductEqualsItsDefinition) {
+  for (const size_t depth : {1, 2, 48, 255, 256, 257, 512, 1024, 1025, 2100}) {
+    for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 25}) {
+      ProductCase test(rows, 33, depth);
+      Matrix plain = test.run(ops(), Epilogue::bias), with_residual = test.run(ops(), Epilogue::bias_residual);
+      for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < test.columns; j++) {
+          const float expected =
+              product_by_definition(test.x.rows(rows).row(i), test.w.data() + j * depth, depth) + test.bias[j];
+          ASSERT_EQ(plain.rows(rows).row(i)[j], expected)
+              << rows << " rows, depth " << depth << ", row " << i << ", column " << j;
+          ASSERT_EQ(with_residual.rows(rows).row(i)[j], expected + test.residual.rows(rows).row(i)[j]);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, ProductDoesNotDependOnHowTheWorkIsCut) {
+  constexpr size_t kRows = 130;
+  ProductCase test(kRows, 200, 1100);
+  Matrix whole = test.run(ops(), Epilogue::bias_gelu);
+  Matrix parts(kRows, 200);
+  const Product product = {test.x.rows(kRows), &test.packed, Epilogue::bias_gelu, {}, parts.rows(kRows)};
+  for (const auto& [first, last] : std::vector<std::pair<size_t, size_t>>{{97, 130}, {0, 1}, {1, 5}, {5, 97}}) {
+    ops().multiply(product, first, last, 3, 7);
+    ops().multiply(product, first, last, 0, 3);
+  }
+  EXPECT_TRUE(same_bits(whole.rows(kRows), parts.rows(kRows)));
+}
+
+TEST_P(OpsTest, ProductEqualsTheScalarKernels) {
+  for (const size_t columns : {1, 16, 31, 32, 64, 95}) {
+    ProductCase test(14, columns, 300);
+    for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu, Epilogue::bias_residual}) {
+      Matrix expected = test.run(kScalarOps, epilogue), found = test.run(ops(), epilogue);
+      EXPECT_TRUE(same_bits(expected.rows(14), found.rows(14))) << columns << " columns";
+    }
+  }
+}
+
+TEST_P(OpsTest, ProductKeepsWhatIsNotANumber) {
+  ProductCase test(1, 32, 16);
+  test.x.rows(1).row(0)[3] = std::nanf("");
+  for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu}) {
+    Matrix y = test.run(ops(), epilogue);
+    for (size_t j = 0; j < 32; j++) EXPECT_TRUE(std::isnan(y.rows(1).row(0)[j]));
+  }
+}
+
+// A product with one input 1 and depth 1 shows the epilogue's function of each weight.
+std::vector<float> gelu_of(const Ops& ops, const std::vector<float>& values) {
+  PackedWeights packed(values.size(), 1);
+  packed.pack(0, {values.data(), values.size(), 1, 1}, std::vector<float>(values.size(), 0.0f));
+  Matrix x(1, 1), y(1, values.size());
+  x.rows(1).row(0)[0] = 1;
+  ops.multiply({x.rows(1), &packed, Epilogue::bias_gelu, {}, y.rows(1)}, 0, 1, 0, packed.panels());
+  const float* row = y.rows(1).row(0);
+  return std::vector<float>(row, row + values.size());
+}
+
+TEST_P(OpsTest, GeluIsExactToFloat32) {
+  std::vector<float> values;
+  for (float v = -12; v <= 12; v += 1.0f / 4096) values.push_back(v);
+  for (const float v : {-1e30f, -100.0f, -0.0f, 0.0f, 1e-30f, -1e-30f, 100.0f, 1e30f}) values.push_back(v);
+  const std::vector<float> found = gelu_of(ops(), values);
+  for (size_t i = 0; i < values.size(); i++) {
+    const double x = values[i], expected = 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    // One rounding each of z, erf, the factor and the two products, relative to |x|; torch's fp32 form has the same
+    // bound.
+    ASSERT_NEAR(found[i], expected, 1.5e-7 * std::fabs(x)) << x;
+  }
+}
+
+// ---- Attention ----
+
+struct AttentionCase {
+  Matrix queries, keys, values;
+  size_t tokens, head_size;
+
+  AttentionCase(size_t tokens_, size_t head_size_, unsigned seed = 1)
+      : queries(random_matrix(tokens_, head_size_, seed, 3)),
+        keys(random_matrix(tokens_, head_size_, seed + 1, 1)),
+        values(random_matrix(tokens_, head_size_, seed + 2)),
+        tokens(tokens_),
+        head_size(head_size_) {}
+  float scale() const { return static_cast<float>(1 / std::sqrt(static_cast<double>(head_size))); }
+
+  Matrix run(const Ops& ops, size_t block = kQueryBlock) {
+    Matrix out(tokens, head_size);
+    AlignedBuffer<float> scratch(attention_scratch(tokens, head_size));
+    for (size_t first = 0; first < tokens; first += block) {
+      const size_t count = std::min(block, tokens - first);
+      ops.attention({queries.rows(tokens).rows_at(first, count),
+                     keys.rows(tokens),
+                     values.rows(tokens),
+                     scale(),
+                     out.rows(tokens).rows_at(first, count),
+                     {scratch.data(), scratch.size()}});
+    }
+    return out;
+  }
+};
+
+TEST_P(OpsTest, AttentionIsExactToFloat32) {
+  for (const size_t tokens : {1, 2, 12, 13, 31, 32, 33, 48, 49, 255, 256, 257, 300, 513}) {
+    for (const size_t head_size : {1, 12, 32, 64, 80}) {
+      AttentionCase test(tokens, head_size);
+      Matrix out = test.run(ops());
+      for (size_t i = 0; i < tokens; i += 7) {
+        std::vector<double> weights(tokens);
+        double total = 0, widest = 0;
+        for (size_t k = 0; k < tokens; k++) {
+          double score = 0;
+          for (size_t j = 0; j < head_size; j++)
+            score += double{test.queries.rows(tokens).row(i)[j]} * test.keys.rows(tokens).row(k)[j];
+          widest = std::max(widest, std::fabs(score * test.scale()));
+          total += weights[k] = std::exp(score * test.scale());
+        }
+        for (size_t j = 0; j < head_size; j++) {
+          double expected = 0;
+          for (size_t k = 0; k < tokens; k++) expected += weights[k] / total * test.values.rows(tokens).row(k)[j];
+          // A score's rounding (its size times 2^-24, a few times) is a relative error of its weight; values are
+          // within 5.
+          ASSERT_NEAR(out.rows(tokens).row(i)[j], expected, (4 * widest + 16) * 6e-8 * 5)
+              << tokens << " tokens, head " << head_size;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, AttentionEqualsTheScalarKernelsAndAnyCutOfTheQueries) {
+  for (const size_t tokens : {1, 5, 33, 256, 300}) {
+    for (const size_t head_size : {1, 20, 32, 64}) {
+      AttentionCase test(tokens, head_size);
+      Matrix expected = test.run(kScalarOps);
+      for (const size_t block : {1, 7, 48, 256}) {
+        Matrix found = test.run(ops(), block);
+        ASSERT_TRUE(same_bits(expected.rows(tokens), found.rows(tokens)))
+            << tokens << " tokens, head " << head_size << ", cut " << block;
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, AttentionSurvivesHugeScores) {
+  AttentionCase test(300, 32);
+  for (size_t i = 0; i < 300; i++) {
+    for (size_t j = 0; j < 32; j++) test.queries.rows(300).row(i)[j] *= 1e4f;
+  }
+  Matrix out = test.run(ops());
+  for (size_t i = 0; i < 300; i++) {
+    for (size_t j = 0; j < 32; j++) ASSERT_TRUE(std::fabs(out.rows(300).row(i)[j]) < 6);  // a mean of values within 6
+  }
+}
+
+TEST_P(OpsTest, AttentionKeepsWhatIsNotANumber) {
+  AttentionCase test(40, 32);
+  test.keys.rows(40).row(35)[0] = std::nanf("");
+  Matrix out = test.run(ops());
+  for (size_t i = 0; i < 40; i++) EXPECT_TRUE(std::isnan(out.rows(40).row(i)[5]));
+}
+
+// ---- Operations on rows ----
+
+TEST_P(OpsTest, LayerNormIsExactAndEqualsTheScalarKernels) {
+  for (const size_t columns : {1, 2, 15, 16, 17, 48, 384, 1024, 1031}) {
+    Matrix x = random_matrix(5, columns, 7, 3), y(5, columns), scalar_y(5, columns);
+    const std::vector<float> gain = random_values(columns, 8), bias = random_values(columns, 9);
+    ops().layer_norm(x.rows(5), gain.data(), bias.data(), 1e-5f, y.rows(5));
+    kScalarOps.layer_norm(x.rows(5), gain.data(), bias.data(), 1e-5f, scalar_y.rows(5));
+    EXPECT_TRUE(same_bits(y.rows(5), scalar_y.rows(5))) << columns << " columns";
+    for (size_t i = 0; i < 5; i++) {
+      double mean = 0, variance = 0;
+      const float* row = x.rows(5).row(i);
+      for (size_t j = 0; j < columns; j++) mean += row[j] / static_cast<double>(columns);
+      for (size_t j = 0; j < columns; j++) variance += (row[j] - mean) * (row[j] - mean) / static_cast<double>(columns);
+      for (size_t j = 0; j < columns; j++) {
+        const double centred = (row[j] - mean) / std::sqrt(variance + 1e-5);
+        ASSERT_NEAR(y.rows(5).row(i)[j], centred * gain[j] + bias[j], 2e-6 * (1 + std::fabs(centred * gain[j])))
+            << columns;
+      }
+    }
+    ops().layer_norm(x.rows(5), gain.data(), bias.data(), 1e-5f, x.rows(5));  // in place
+    EXPECT_TRUE(same_bits(x.rows(5), y.rows(5)));
+  }
+}
+
+TEST_P(OpsTest, RowOperationsEqualTheirDefinition) {
+  for (const size_t columns : {1, 16, 17, 100, 1024}) {
+    const std::vector<float> a = random_values(columns, 1), b = random_values(columns, 2),
+                             c = random_values(columns, 3);
+    std::vector<float> y(columns + 1, 77);
+    ops().add_rows(a.data(), b.data(), c.data(), columns, y.data());
+    for (size_t j = 0; j < columns; j++) EXPECT_EQ(y[j], (a[j] + b[j]) + c[j]);
+
+    Matrix x = random_matrix(7, columns, 4);
+    ops().mean_rows(x.rows(7), y.data());
+    for (size_t j = 0; j < columns; j++) {
+      float sum = 0;
+      for (size_t i = 0; i < 7; i++) sum += x.rows(7).row(i)[j];
+      EXPECT_EQ(y[j], sum / 7);
+    }
+    EXPECT_EQ(y[columns], 77);  // nothing past the end is written
+  }
+}
+
+TEST_P(OpsTest, NormalizeGivesLengthOneAndLeavesZeros) {
+  for (const size_t columns : {1, 16, 17, 384, 1024}) {
+    std::vector<float> x = random_values(columns, 5), scalar_x = x, zeros(columns, 0);
+    ops().normalize_row(x.data(), columns);
+    kScalarOps.normalize_row(scalar_x.data(), columns);
+    EXPECT_EQ(std::memcmp(x.data(), scalar_x.data(), columns * sizeof(float)), 0);
+    double length = 0;
+    for (const float v : x) length += double{v} * v;
+    EXPECT_NEAR(std::sqrt(length), 1, 2e-7);
+    ops().normalize_row(zeros.data(), columns);
+    for (const float v : zeros) EXPECT_EQ(v, 0.0f);
+  }
+}
+
+#if defined(__x86_64__)
+TEST(FloatMode, HoldsWhileItLives) {
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(0x1f80 | 0x8040 | 0x6000);  // flush denormals, round towards zero
+  {
+    const FloatMode mode;
+    EXPECT_EQ(_mm_getcsr(), 0x1f80u);
+  }
+  EXPECT_EQ(_mm_getcsr() & 0xe040u, 0xe040u);
+  _mm_setcsr(before);
+}
+#endif
+
+}  // namespace
+}  // namespace bgem3

@@ -1,0 +1,24 @@
+// The kernels in plain C++: the reference, and what runs where no vector set is present.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "kernels/ops.h"
+
+namespace bgem3 {
+namespace {
+namespace scalar {
+
+constexpr int kTileRows = 4;
+constexpr int kTileVectors = 1;
+#include "kernels/lanes_scalar.h"
+#include "kernels/ops_inl.h"
+
+}  // namespace scalar
+}  // namespace
+
+const Ops kScalarOps = {"scalar",         scalar::multiply,  scalar::attention,    scalar::layer_norm,
+                        scalar::add_rows, scalar::mean_rows, scalar::normalize_row};
+
+}  // namespace bgem3
