@@ -19,6 +19,10 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+  // Gives the memory of the pages read so far back to the system; what is read again is fetched again.
+  void release_pages() const;
+
   const std::string& path() const { return path_; }
 
  private:

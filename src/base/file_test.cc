@@ -42,6 +42,13 @@ TEST_F(File, MapsTheWholeContent) {
 
 TEST_F(File, MapsAnEmptyFileAsAnEmptySpan) { EXPECT_TRUE(MappedFile(make("empty", "")).bytes().empty()); }
 
+TEST_F(File, ReleasedPagesAreReadAgain) {
+  const MappedFile file(make("a", std::string(100000, 'x')));
+  EXPECT_EQ(file.bytes()[99999], std::byte{'x'});
+  file.release_pages();
+  EXPECT_EQ(file.bytes()[99999], std::byte{'x'});
+}
+
 TEST_F(File, MovesTheMapping) {
   MappedFile first(make("a", "abc"));
   MappedFile second(std::move(first));

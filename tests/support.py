@@ -1,0 +1,64 @@
+"""The program under test, run the way a user runs it, and the golden files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests/golden"
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The command line program `bgem3`."""
+
+    path: Path
+    scratch: Path
+
+    def run(self, *arguments: object, stdin: str | bytes = b"", check: bool = True) -> subprocess.CompletedProcess[bytes]:
+        """One run; with `check`, any exit code but 0 fails the test with what the program said."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        result = subprocess.run([self.path, *map(str, arguments)], input=data, capture_output=True, check=False)
+        if check and result.returncode != 0:
+            pytest.fail(f"bgem3 {' '.join(map(str, arguments))}: exit {result.returncode}: {result.stderr.decode()}")
+        return result
+
+    def embed_bytes(self, model: Path, texts: Sequence[str], *flags: object) -> bytes:
+        """The .npy file that `bgem3 embed` writes for texts, whole."""
+        output = self.scratch / "out.npy"
+        output.unlink(missing_ok=True)
+        self.run("embed", "-", "--model", model, "--input-format", "jsonl", "-o", output, *flags, stdin=jsonl(texts))
+        return output.read_bytes()
+
+    def embed(self, model: Path, texts: Sequence[str], *flags: object) -> np.ndarray:
+        """The vectors of texts, [texts, hidden], float32."""
+        self.embed_bytes(model, texts, *flags)
+        vectors = np.load(self.scratch / "out.npy")
+        assert vectors.dtype == np.float32 and len(vectors) == len(texts)
+        return vectors
+
+    def tokenize(self, model: Path, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of texts."""
+        result = self.run("tokenize", "-", "--model", model, "--input-format", "jsonl", stdin=jsonl(texts))
+        return [json.loads(line)["ids"] for line in result.stdout.splitlines()]
+
+    def isas(self, model: Path) -> list[str]:
+        """The instruction sets that this machine could use, slowest first."""
+        return list(json.loads(self.run("info", "--json", "--model", model).stdout)["isas_present"])
+
+
+def jsonl(texts: Sequence[str]) -> str:
+    return "".join(json.dumps({"text": text}) + "\n" for text in texts)
+
+
+def read_golden(name: str) -> dict[str, Any]:
+    """A file of tests/golden/ by its name without suffix."""
+    return json.loads((GOLDEN / f"{name}.json").read_text())
