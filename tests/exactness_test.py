@@ -181,9 +181,7 @@ def states(program: Program, model_folder: MakeModel) -> tuple[Path, list[np.nda
     return folder, [reference.hidden_states(ids) for ids in program.tokenize(folder, TEXTS)]
 
 
-def test_pooling_and_normalisation_follow_the_flags(
-    program: Program, states: tuple[Path, list[np.ndarray]]
-) -> None:
+def test_pooling_and_normalisation_follow_the_flags(program: Program, states: tuple[Path, list[np.ndarray]]) -> None:
     folder, hidden = states
     mean = np.array([unit(h.mean(axis=0)) for h in hidden])
     assert np.abs(program.embed(folder, TEXTS, "--pooling", "mean") - mean).max() <= MAX_ERROR

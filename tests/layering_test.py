@@ -144,7 +144,8 @@ def test_right_includes_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ['std::cerr << "x";', 'printf("x");', "std::exit(1);", "abort();", 'std::getenv("HOME");', 'fmt::print("x");']
+    "code",
+    ['std::cerr << "x";', 'printf("x");', "std::exit(1);", "abort();", 'std::getenv("HOME");', 'fmt::print("x");'],
 )
 def test_a_forbidden_call_is_caught(code: str) -> None:
     assert list(call_errors("src/encoder/encoder.cc", f"void f() {{ {code} }}"))
