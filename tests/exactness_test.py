@@ -23,8 +23,8 @@ MODELS = sorted(file.stem for file in GOLDEN.glob("*.json") if file.stem not in 
 TEXTS: list[str] = read_golden("texts")["texts"]
 
 MAX_ERROR = 5e-7  # of a component of the unit vector
-# As exact as transformers in float32, by the largest error over all texts of a model. Half a unit in the last place of a
-# component is up to 3e-8 and the largest of a few thousand differences is a matter of luck, hence the factor and floor.
+# As exact as transformers in float32, by the largest error over all texts of a model. Rounding a component to float32
+# alone costs up to 3e-8, and the largest of a few thousand differences is a matter of luck: hence factor and floor.
 PEER_FACTOR = 1.5
 PEER_FLOOR = 1e-7
 

@@ -44,7 +44,8 @@ class Program:
         """The vectors of texts, [texts, hidden], float32."""
         self.embed_bytes(model, texts, *flags)
         vectors = np.load(self.scratch / "out.npy")
-        assert vectors.dtype == np.float32 and len(vectors) == len(texts)
+        assert vectors.dtype == np.float32
+        assert len(vectors) == len(texts)
         return vectors
 
     def tokenize(self, model: Path, texts: Sequence[str]) -> list[list[int]]:

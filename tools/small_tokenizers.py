@@ -15,8 +15,8 @@ never same another know while last might us great old go since against right cam
 city island ocean music science history language planet light king war sea earth moon sun bird tree stone horse house
 """.split()
 PIECES = """
-ing ed er ly es tion al ment ness able ity ous ive ful less est th ch sh st nd nt on an in en re at or is it ar le ic ra ti
-ri se de co ro la el ta li ma si ne me ur us om ent ion ter com con per pro pre dis un ex ca pa po ho wa fi fo so no
+ing ed er ly es tion al ment ness able ity ous ive ful less est th ch sh st nd nt on an in en re at or is it ar le ic ra
+ti ri se de co ro la el ta li ma si ne me ur us om ent ion ter com con per pro pre dis un ex ca pa po ho wa fi fo so no
 """.split()
 CHARACTERS = (
     "etaoinshrdlcumwfgypbvkjxqzETAOINSHRDLCUMWFGYPBVKJXQZ0123456789.,;:!?'\"()[]{}<>-_/\\|@#$%&*+=~^`"
@@ -58,7 +58,7 @@ def template(cls: str, cls_id: int, sep: str, sep_id: int, xlm: bool) -> dict[st
 
 def unigram_tokenizer() -> dict[str, object]:
     """A small Unigram model in XLM-RoBERTa's pipeline, without its character map."""
-    pieces: dict[str, float] = {name: 0.0 for name in ("<s>", "<pad>", "</s>", "<unk>")}
+    pieces: dict[str, float] = dict.fromkeys(("<s>", "<pad>", "</s>", "<unk>"), 0.0)
     words = unique([f"▁{word}" for word in WORDS] + PIECES + [f"▁{word.capitalize()}" for word in WORDS])
     for rank, word in enumerate(["▁", *words]):
         pieces.setdefault(word, -4.0 - rank / 64)
