@@ -159,10 +159,14 @@ def sequence(key: str, *steps: Json) -> Json:
 
 
 def with_added_tokens(base: Json, *tokens: tuple[str, dict[str, bool]]) -> Json:
-    """A file with more added tokens, after its vocabulary."""
-    size = len(base["model"]["vocab"])
-    added = [added_token(content, size + i, **{"special": False, **flags}) for i, (content, flags) in enumerate(tokens)]
-    return {**base, "added_tokens": [*base["added_tokens"], *added]}
+    """A file with more added tokens: with their ids if they are in the vocabulary, else after it."""
+    vocabulary = base["model"]["vocab"]
+    known = vocabulary if isinstance(vocabulary, dict) else {token: id for id, (token, _) in enumerate(vocabulary)}
+    added, next_id = [*base["added_tokens"]], len(vocabulary)
+    for content, flags in tokens:
+        added.append(added_token(content, known.get(content, next_id), **{"special": False, **flags}))
+        next_id += content not in known
+    return {**base, "added_tokens": added}
 
 
 ADDED = (
