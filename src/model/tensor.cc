@@ -71,6 +71,11 @@ std::optional<size_t> find_exponent(std::span<const std::byte> bytes, Bits expon
   return std::nullopt;
 }
 
+[[noreturn]] void refuse_type(const Tensor& tensor) {
+  fail<EmbeddingGenerationError>(ErrorCode::internal, "{}: tensor {} is {}, expected F32, F16 or BF16", tensor.file,
+                                 quote(tensor.name), to_string(tensor.dtype));
+}
+
 }  // namespace
 
 const char* to_string(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].name; }
@@ -90,7 +95,7 @@ void convert_to_f32(const Tensor& tensor, size_t first, std::span<float> out) {
     case DType::f16:
       return widen<uint16_t>(from, out, widen_f16);
     default:
-      BGEM3_CHECK(!"a tensor of floats");
+      refuse_type(tensor);
   }
 }
 
@@ -103,9 +108,8 @@ std::optional<size_t> find_non_finite(const Tensor& tensor) {
     case DType::f16:
       return find_exponent<uint16_t>(tensor.bytes, 0x7C00u);
     default:
-      BGEM3_CHECK(!"a tensor of floats");
+      refuse_type(tensor);
   }
-  return std::nullopt;
 }
 
 void refuse_non_finite(const Tensor& tensor) {
