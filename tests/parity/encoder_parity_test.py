@@ -48,7 +48,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[ErrorTable]:
 
 @pytest.fixture(scope="module")
 def large_model() -> Callable[[str, ModelSpec], Path]:
-    """Makes a large random model under build/models, where it stays for the next run as long as its spec is the same."""
+    """Makes a large random model under build/models, where it stays for the next run if its spec is the same."""
 
     def make(name: str, spec: ModelSpec) -> Path:
         folder, note = ROOT / "build/models" / name, ROOT / "build/models" / f"{name}.spec"

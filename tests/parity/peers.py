@@ -41,7 +41,7 @@ def exact_text(tokenizer: Tokenizer, tokens: int, seed: int) -> str:
 
 
 class Transformers:
-    """A model as transformers runs it, one text at a time; float32 first, then float64 (weights are widened in place)."""
+    """A model as transformers runs it, one text at a time; float32 first, then float64 (widened in place)."""
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = load_tokenizer(folder)
