@@ -308,15 +308,15 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   if (embed_app->parsed()) {
     exclusive(*embed_app, "--normalize", "--no-normalize");
     exclusive(*embed_app, "--prompt", "--prompt-name");
-    if (would_wait(embed.input)) return ShowText{embed_app->help()};
+    if (would_wait(embed.input)) return ShowText{program.help()};
     return embed;
   }
   if (tokenize_app->parsed()) {
-    if (would_wait(tokenize.input)) return ShowText{tokenize_app->help()};
+    if (would_wait(tokenize.input)) return ShowText{program.help()};
     return tokenize;
   }
   if (search_app->parsed()) {
-    if (would_wait(search.input)) return ShowText{search_app->help()};
+    if (would_wait(search.input)) return ShowText{program.help()};
     return search;
   }
   return info;

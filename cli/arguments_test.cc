@@ -1,1 +1,172 @@
+#include "arguments.h"
+
 #include <gtest/gtest.h>
+
+#include <vector>
+
+#include "bgem3/version.h"
+#include "failure.h"
+#include "test_folder.h"
+
+namespace bgem3::cli {
+namespace {
+
+Arguments parse(std::vector<const char*> words, bool terminal = false) {
+  words.insert(words.begin(), "bgem3");
+  return parse_arguments(static_cast<int>(words.size()), words.data(), terminal);
+}
+
+std::string usage_error(std::vector<const char*> words) {
+  const std::string message = message_of<UsageError>([&] { parse(words); });
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  return message;
+}
+
+bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+TEST(Arguments, EmbedDefaults) {
+  const auto args = std::get<EmbedArguments>(parse({"embed"}));
+  EXPECT_TRUE(args.input.files.empty());
+  EXPECT_EQ(args.input.format, InputFormat::detect);
+  EXPECT_EQ(args.input.text_field, "text");
+  EXPECT_EQ(args.input.id_field, "id");
+  EXPECT_EQ(args.open.model, "BAAI/bge-m3");
+  EXPECT_EQ(args.open.isa, "auto");
+  EXPECT_EQ(args.open.threads, 0);
+  EXPECT_EQ(args.embed.max_tokens, 0u);
+  EXPECT_FALSE(args.embed.pooling);
+  EXPECT_FALSE(args.embed.normalize);
+  EXPECT_EQ(args.embed.invalid_utf8, InvalidUtf8::error);
+  EXPECT_EQ(args.embed.special_tokens_in_text, SpecialTokensInText::match);
+  EXPECT_EQ(args.on_error, OnError::fail);
+  EXPECT_FALSE(args.overwrite || args.quiet);
+}
+
+TEST(Arguments, EmbedEverything) {
+  const auto args = std::get<EmbedArguments>(parse({"embed",
+                                                    "a.txt",
+                                                    "-",
+                                                    "--model",
+                                                    "m",
+                                                    "--input-format",
+                                                    "jsonl",
+                                                    "--text-field",
+                                                    "t",
+                                                    "--id-field",
+                                                    "i",
+                                                    "-o",
+                                                    "x.npy",
+                                                    "--max-length",
+                                                    "64",
+                                                    "--pooling",
+                                                    "mean",
+                                                    "--no-normalize",
+                                                    "--prompt",
+                                                    "query: ",
+                                                    "--truncate-dim",
+                                                    "8",
+                                                    "--threads",
+                                                    "3",
+                                                    "--isa",
+                                                    "avx2",
+                                                    "--on-error",
+                                                    "skip",
+                                                    "--invalid-utf8",
+                                                    "replace",
+                                                    "--special-tokens-in-text",
+                                                    "escape",
+                                                    "--quiet",
+                                                    "--overwrite",
+                                                    "--dtype",
+                                                    "float32"}));
+  EXPECT_EQ(args.input.files, (std::vector<std::string>{"a.txt", "-"}));
+  EXPECT_EQ(args.input.format, InputFormat::jsonl);
+  EXPECT_EQ(args.input.text_field, "t");
+  EXPECT_EQ(args.input.id_field, "i");
+  EXPECT_EQ(args.open.model, "m");
+  EXPECT_EQ(args.output, "x.npy");
+  EXPECT_EQ(args.embed.max_tokens, 64u);
+  EXPECT_EQ(args.embed.pooling, Pooling::mean);
+  EXPECT_EQ(args.embed.normalize, false);
+  EXPECT_EQ(args.embed.prompt, "query: ");
+  EXPECT_EQ(args.embed.truncate_dim, 8u);
+  EXPECT_EQ(args.open.threads, 3);
+  EXPECT_EQ(args.open.isa, "avx2");
+  EXPECT_EQ(args.on_error, OnError::skip);
+  EXPECT_EQ(args.embed.invalid_utf8, InvalidUtf8::replace);
+  EXPECT_EQ(args.embed.special_tokens_in_text, SpecialTokensInText::escape);
+  EXPECT_TRUE(args.quiet && args.overwrite);
+  EXPECT_EQ(std::get<EmbedArguments>(parse({"embed", "--normalize"})).embed.normalize, true);
+}
+
+TEST(Arguments, SearchTakesSeveralQueriesAndOneCorpus) {
+  const auto args = std::get<SearchArguments>(
+      parse({"search", "--query", "one", "corpus.txt", "--query", "-5 degrees", "--top", "3", "--json", "--embeddings",
+             "v.npy", "--query-prompt", "q: ", "--passage-prompt", "p: "}));
+  EXPECT_EQ(args.queries, (std::vector<std::string>{"one", "-5 degrees"}));
+  EXPECT_EQ(args.input.files, std::vector<std::string>{"corpus.txt"});
+  EXPECT_EQ(args.top, 3u);
+  EXPECT_TRUE(args.json);
+  EXPECT_EQ(args.embeddings, "v.npy");
+  EXPECT_EQ(args.query_prompt, "q: ");
+  EXPECT_EQ(args.passage_prompt, "p: ");
+  usage_error({"search", "corpus.txt"});
+  usage_error({"search", "one.txt", "two.txt", "--query", "q"});
+}
+
+TEST(Arguments, TokenizeAndInfo) {
+  const auto tokenize = std::get<TokenizeArguments>(parse({"tokenize", "-", "--max-length", "9"}));
+  EXPECT_EQ(tokenize.max_tokens, 9u);
+  EXPECT_EQ(tokenize.model, "BAAI/bge-m3");
+  const auto info = std::get<InfoArguments>(parse({"info", "--json", "--model", "m"}));
+  EXPECT_TRUE(info.json);
+  EXPECT_EQ(info.open.model, "m");
+}
+
+TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
+  EXPECT_EQ(usage_error({"embed", "--pooling", "max"}), "--pooling: expected one of cls|mean, found 'max'");
+  EXPECT_EQ(usage_error({"embed", "--on-error", "x"}), "--on-error: expected one of fail|skip, found 'x'");
+  EXPECT_TRUE(contains(usage_error({"embed", "--input-format", "csv"}), "lines|jsonl|auto"));
+  EXPECT_TRUE(contains(usage_error({"embed", "--invalid-utf8", "x"}), "error|replace"));
+  EXPECT_TRUE(contains(usage_error({"embed", "--special-tokens-in-text", "x"}), "match|escape"));
+  EXPECT_EQ(usage_error({"embed", "--dtype", "int8"}),
+            "--dtype: 'int8' is not in this version; valid are f32, float32");
+  EXPECT_EQ(usage_error({"embed", "--dtype", "f8"}), "--dtype: 'f8' is unknown; valid are f32, float32");
+  EXPECT_TRUE(contains(usage_error({"frobnicate"}), "unknown command 'frobnicate'; expected one of embed, tokenize"));
+  EXPECT_TRUE(contains(usage_error({"embed", "--frobnicate"}), "--frobnicate"));
+  for (const char* bad : {"0", "-1", "1.5", "x", "99999999999999999999"}) {
+    EXPECT_TRUE(contains(usage_error({"embed", "--threads", bad}), "--threads")) << bad;
+    EXPECT_TRUE(contains(usage_error({"embed", "--max-length", bad}), "--max-length")) << bad;
+    EXPECT_TRUE(contains(usage_error({"embed", "--truncate-dim", bad}), "--truncate-dim")) << bad;
+    EXPECT_TRUE(contains(usage_error({"search", "--query", "q", "--top", bad}), "--top")) << bad;
+  }
+  usage_error({"embed", "--prompt", "a", "--prompt-name", "b"});
+  usage_error({"embed", "--normalize", "--no-normalize"});
+  usage_error({"embed", "--model"});
+  usage_error({});
+}
+
+TEST(Arguments, HelpBeginsWithExamples) {
+  for (const char* command : {"embed", "tokenize", "info", "search"}) {
+    const std::string help = std::get<ShowText>(parse({command, "--help"})).text;
+    EXPECT_LT(help.find("Examples:"), help.find("Usage:")) << command;
+    EXPECT_LT(help.find("Usage:"), help.find("Options:")) << command;
+    EXPECT_TRUE(contains(help, ("  bgem3 " + std::string(command)).c_str())) << command;
+  }
+  const std::string help = std::get<ShowText>(parse({"-h"})).text;
+  EXPECT_LT(help.find("Examples:"), help.find("Usage:"));
+  EXPECT_TRUE(contains(help, "Exit codes:"));
+  EXPECT_EQ(std::get<ShowText>(parse({"--version"})).text, "bgem3 " BGEM3_VERSION "\n");
+}
+
+TEST(Arguments, ATerminalIsNotReadWithoutBeingAsked) {
+  EXPECT_TRUE(contains(std::get<ShowText>(parse({}, true)).text, "Subcommands:"));
+  EXPECT_TRUE(contains(std::get<ShowText>(parse({"embed"}, true)).text, "Usage: bgem3 embed"));
+  EXPECT_TRUE(contains(std::get<ShowText>(parse({"tokenize"}, true)).text, "Usage: bgem3 tokenize"));
+  EXPECT_TRUE(contains(std::get<ShowText>(parse({"search", "--query", "q"}, true)).text, "Usage: bgem3 search"));
+  EXPECT_TRUE(std::holds_alternative<EmbedArguments>(parse({"embed", "-"}, true)));
+  EXPECT_TRUE(std::holds_alternative<EmbedArguments>(parse({"embed"}, false)));
+}
+
+}  // namespace
+}  // namespace bgem3::cli

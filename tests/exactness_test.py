@@ -23,8 +23,8 @@ MODELS = sorted(file.stem for file in GOLDEN.glob("*.json") if file.stem not in 
 TEXTS: list[str] = read_golden("texts")["texts"]
 
 MAX_ERROR = 5e-7  # of a component of the unit vector
-# As exact as transformers in float32, by the largest error over all texts of a model. Half a unit in the last place of a
-# component is up to 3e-8 and the largest of a few thousand differences is a matter of luck, hence the factor and floor.
+# As exact as transformers in float32, by the largest error over all texts of a model. Rounding a component to float32
+# alone costs up to 3e-8, and the largest of a few thousand differences is a matter of luck: hence factor and floor.
 PEER_FACTOR = 1.5
 PEER_FLOOR = 1e-7
 
@@ -181,9 +181,7 @@ def states(program: Program, model_folder: MakeModel) -> tuple[Path, list[np.nda
     return folder, [reference.hidden_states(ids) for ids in program.tokenize(folder, TEXTS)]
 
 
-def test_pooling_and_normalisation_follow_the_flags(
-    program: Program, states: tuple[Path, list[np.ndarray]]
-) -> None:
+def test_pooling_and_normalisation_follow_the_flags(program: Program, states: tuple[Path, list[np.ndarray]]) -> None:
     folder, hidden = states
     mean = np.array([unit(h.mean(axis=0)) for h in hidden])
     assert np.abs(program.embed(folder, TEXTS, "--pooling", "mean") - mean).max() <= MAX_ERROR

@@ -78,7 +78,7 @@ class ReferenceEncoder:
         return scaled * self.tensor(f"{name}.weight") + self.tensor(f"{name}.bias")
 
     def positions(self, ids: Array) -> Array:
-        """Rows of the position table: BERT counts from 0, XLM-RoBERTa from pad + 1 and skips padding ids in the text."""
+        """Rows of the position table: BERT counts from 0, XLM-RoBERTa from pad + 1 and skips padding in the text."""
         if self.config["model_type"] == "bert":
             return np.arange(len(ids))
         pad = self.config["pad_token_id"]

@@ -23,7 +23,9 @@ class Program:
     path: Path
     scratch: Path
 
-    def run(self, *arguments: object, stdin: str | bytes = b"", check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, *arguments: object, stdin: str | bytes = b"", check: bool = True
+    ) -> subprocess.CompletedProcess[bytes]:
         """One run; with `check`, any exit code but 0 fails the test with what the program said."""
         data = stdin.encode() if isinstance(stdin, str) else stdin
         result = subprocess.run([self.path, *map(str, arguments)], input=data, capture_output=True, check=False)
@@ -42,7 +44,8 @@ class Program:
         """The vectors of texts, [texts, hidden], float32."""
         self.embed_bytes(model, texts, *flags)
         vectors = np.load(self.scratch / "out.npy")
-        assert vectors.dtype == np.float32 and len(vectors) == len(texts)
+        assert vectors.dtype == np.float32
+        assert len(vectors) == len(texts)
         return vectors
 
     def tokenize(self, model: Path, texts: Sequence[str]) -> list[list[int]]:

@@ -57,7 +57,11 @@ def test_there_are_files() -> None:
 
 
 def test_file_names_are_ascii_without_spaces() -> None:
-    wrong = [str(f.relative_to(ROOT)) for f in project_files() if not re.fullmatch(r"[A-Za-z0-9._/@+-]+", str(f.relative_to(ROOT)))]
+    wrong = [
+        str(f.relative_to(ROOT))
+        for f in project_files()
+        if not re.fullmatch(r"[A-Za-z0-9._/@+-]+", str(f.relative_to(ROOT)))
+    ]
     assert not wrong, wrong
 
 

@@ -85,7 +85,9 @@ def check(folder: Path) -> None:
             while block := file.read(1 << 20):
                 digest.update(block)
         if digest.hexdigest() != expected:
-            raise Failure(f"{path}: expected sha256 {expected}, found {digest.hexdigest()}; delete the folder, try again")
+            raise Failure(
+                f"{path}: expected sha256 {expected}, found {digest.hexdigest()}; delete the folder, try again"
+            )
 
 
 def fetch(folder: Path) -> bool:

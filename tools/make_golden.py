@@ -27,6 +27,7 @@ import transformers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import make_model
+from small_tokenizers import WORDS
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests/golden"
 
@@ -39,9 +40,20 @@ MODELS = {
     "xlmr_h84_12heads": make_model.ModelSpec(
         hidden=84, heads=12, ffn=145, dtype="bf16", prefix="roberta.", vocab=1100, positions=602, seed=3
     ),
-    "bert_h60_3heads": make_model.ModelSpec(family="bert", hidden=60, heads=3, ffn=100, bin=True, positions=640, seed=4),
+    "bert_h60_3heads": make_model.ModelSpec(
+        family="bert", hidden=60, heads=3, ffn=100, bin=True, positions=640, seed=4
+    ),
     "bert_h36_12heads": make_model.ModelSpec(
-        family="bert", layers=4, hidden=36, heads=12, ffn=51, dtype="f16", pooling="cls", shards=3, prefix="bert.", seed=5
+        family="bert",
+        layers=4,
+        hidden=36,
+        heads=12,
+        ffn=51,
+        dtype="f16",
+        pooling="cls",
+        shards=3,
+        prefix="bert.",
+        seed=5,
     ),
 }
 
@@ -67,7 +79,7 @@ MINILM_LENGTHS = [3, 16, 33, 128, 257, 600]
 def words_text(tokens: int) -> str:
     """A text of that many tokens with the small tokenizers, template included: every word is one token."""
     generator = random.Random(tokens)
-    return " ".join(generator.choice(make_model.WORDS) for _ in range(tokens - 2))
+    return " ".join(generator.choice(WORDS) for _ in range(tokens - 2))
 
 
 def run(model: torch.nn.Module, ids: list[int], mean_pooling: bool) -> np.ndarray:

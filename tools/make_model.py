@@ -26,13 +26,13 @@ import math
 import shutil
 import struct
 import sys
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+from small_tokenizers import unigram_tokenizer, wordpiece_tokenizer
+from torch_zip import StoredTensor, write_torch_zip
 
 RECIPE = 1  # changes whenever the same options would give other bytes
 CHUNK_VALUES = 1 << 17
@@ -264,240 +264,31 @@ def write_sharded_safetensors(folder: Path, tensors: list[Tensor], spec: ModelSp
     write_json(folder / "model.safetensors.index.json", {"metadata": metadata, "weight_map": weight_map})
 
 
-class PickleWriter:
-    """Writes the pickle of a state_dict (protocol 2) with the opcodes that torch.save uses, memo included."""
-
-    def __init__(self) -> None:
-        self.out = bytearray(b"\x80\x02")
-        self.memo: dict[object, int] = {}
-
-    def put(self, key: object | None = None) -> None:
-        """Remembers what was just written; `key` makes it reusable through `get`."""
-        index = len(self.memo)
-        self.memo[index if key is None else key] = index
-        self.out += struct.pack("<BB", ord("q"), index) if index < 256 else struct.pack("<BI", ord("r"), index)
-
-    def get(self, key: object) -> bool:
-        """Writes a reference to something remembered; false if it is not."""
-        index = self.memo.get(key)
-        if index is None:
-            return False
-        self.out += struct.pack("<BB", ord("h"), index) if index < 256 else struct.pack("<BI", ord("j"), index)
-        return True
-
-    def string(self, text: str) -> None:
-        if not self.get(("string", text)):
-            data = text.encode()
-            self.out += struct.pack("<BI", ord("X"), len(data)) + data
-            self.put(("string", text))
-
-    def integer(self, value: int) -> None:
-        if 0 <= value < 256:
-            self.out += struct.pack("<BB", ord("K"), value)
-        elif 0 <= value < 65536:
-            self.out += struct.pack("<BH", ord("M"), value)
-        elif value < 2**31:
-            self.out += struct.pack("<Bi", ord("J"), value)
-        else:
-            data = value.to_bytes(value.bit_length() // 8 + 1, "little")
-            self.out += struct.pack("<BB", 0x8A, len(data)) + data
-
-    def global_name(self, module: str, name: str) -> None:
-        if not self.get(("global", module, name)):
-            self.out += f"c{module}\n{name}\n".encode()
-            self.put(("global", module, name))
-
-    def integers(self, values: tuple[int, ...]) -> None:
-        """A tuple of one or two integers."""
-        for value in values:
-            self.integer(value)
-        self.out += {1: b"\x85", 2: b"\x86"}[len(values)]
-        self.put()
-
-    def ordered_dict(self) -> None:
-        self.global_name("collections", "OrderedDict")
-        self.out += b")R"
-        self.put()
-
-    def tensor(self, tensor: Tensor, storage: str, key: str) -> None:
-        self.global_name("torch._utils", "_rebuild_tensor_v2")
-        self.out += b"(("
-        self.string("storage")
-        self.global_name("torch", storage)
-        self.string(key)
-        self.string("cpu")
-        self.integer(tensor.count)
-        self.out += b"t"
-        self.put()
-        self.out += b"Q"
-        self.integer(0)
-        self.integers(tensor.shape)
-        self.integers((tensor.shape[1], 1) if len(tensor.shape) == 2 else (1,))
-        self.out += b"\x89"
-        self.ordered_dict()
-        self.out += b"t"
-        self.put()
-        self.out += b"R"
-        self.put()
-
-    def state_dict(self, tensors: list[Tensor], prefix: str, storage: str) -> bytes:
-        self.ordered_dict()
-        self.out += b"("
-        for index, tensor in enumerate(tensors):
-            self.string(prefix + tensor.name)
-            self.tensor(tensor, storage, str(index))
-        self.out += b"u}"
-        self.put()
-        self.string("_metadata")
-        self.ordered_dict()
-        self.string("")
-        self.out += b"}"
-        self.put()
-        self.string("version")
-        self.integer(1)
-        self.out += b"sssb."
-        return bytes(self.out)
+def write_torch_weights(path: Path, tensors: list[Tensor], spec: ModelSpec) -> None:
+    """The encoder's tensors as torch.save writes them."""
+    stored = [
+        StoredTensor(
+            spec.prefix + tensor.name,
+            tensor.shape,
+            stored_chunks(tensor, spec.seed, spec.dtype, spec.full_precision),
+        )
+        for tensor in tensors
+    ]
+    write_torch_zip(path, stored, TORCH_STORAGES[spec.dtype], repr(spec))
 
 
-class Unseekable:
-    """A file that cannot seek back, so that zipfile writes data descriptors, as torch does."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.write = file.write
-        self.flush = file.flush
-
-
-def write_torch_zip(path: Path, tensors: list[Tensor], spec: ModelSpec, dtype: str, stream: str = "") -> None:
-    """A file as torch.save writes a state_dict: stored zip entries, tensor data aligned to 64 bytes."""
-    with path.open("wb") as file, zipfile.ZipFile(Unseekable(file), "w") as archive:
-
-        def add(name: str, chunks: Iterator[bytes] | list[bytes]) -> None:
-            info = zipfile.ZipInfo(f"{path.stem}/{name}")
-            data_begin = archive.fp.tell() + 30 + len(info.filename) + 4
-            padding = -data_begin % 64
-            info.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
-            with archive.open(info, "w") as entry:
-                for chunk in chunks:
-                    entry.write(chunk)
-
-        add("data.pkl", [PickleWriter().state_dict(tensors, spec.prefix if not stream else "", TORCH_STORAGES[dtype])])
-        add("byteorder", [b"little"])
-        for index, tensor in enumerate(tensors):
-            add(f"data/{index}", stored_chunks(tensor, spec.seed, dtype, spec.full_precision and not stream, stream))
-        add("version", [b"3\n"])
-        add(".data/serialization_id", [hashlib.sha256(repr(spec).encode()).hexdigest()[:40].encode()])
+def write_heads(folder: Path, spec: ModelSpec) -> None:
+    """sparse_linear.pt and colbert_linear.pt, in half precision as bge-m3's are."""
+    for stem, tensors in head_tensors(spec).items():
+        stored = [
+            StoredTensor(tensor.name, tensor.shape, stored_chunks(tensor, spec.seed, "f16", False, f"{stem}."))
+            for tensor in tensors
+        ]
+        write_torch_zip(folder / f"{stem}.pt", stored, TORCH_STORAGES["f16"], repr(spec))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The small tokenizers
-
-WORDS = """
-the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which one
-you were all her she there would their we him been has when who will no more if out so up said what its about than into
-them can only other time new some could these two may first then do any like my now over such our man me even most made
-after also did many off before must well back through years much where your way down should because long each just
-state those people too mr how little good world make very year still see own work men day get here between both under
-never same another know while last might us great old go since against right came take three river mountain water
-city island ocean music science history language planet light king war sea earth moon sun bird tree stone horse house
-""".split()
-PIECES = """
-ing ed er ly es tion al ment ness able ity ous ive ful less est th ch sh st nd nt on an in en re at or is it ar le ic ra ti
-ri se de co ro la el ta li ma si ne me ur us om ent ion ter com con per pro pre dis un ex ca pa po ho wa fi fo so no
-""".split()
-CHARACTERS = (
-    "etaoinshrdlcumwfgypbvkjxqzETAOINSHRDLCUMWFGYPBVKJXQZ0123456789.,;:!?'\"()[]{}<>-_/\\|@#$%&*+=~^`"
-    "äöüßéèêàâîïôûùçñáíóúãõåøæœčšžřěłąęśćńğışØÆÅÄÖÜÉαβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώ"
-    "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЭЮЯіїє"
-    "אבגדהוזחטיכלמנסעפצקרשתםןףךץابتثجحخدذرزسشصضطظعغفقكلمنهويءآأإؤئةىپچگ"
-    "अआइईउऊएऐओऔकखगघचछजझटठडढणतथदधनपफबभमयरलवशषसहािीुूेैोौ्ंः"
-    "กขคงจชซญดตถทธนบปผพฟภมยรลวสหอาิีึืุูเแโใไ่้"
-    "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをんアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワンー"
-    "的一是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么"
-    "가나다라마바사아자차카타파하고노도로모보소오조이기니리시지한국어문장을은는에의。、，！？「」…—–“”‘’€£😀🙂"
-)
-
-
-def unique(items: list[str]) -> list[str]:
-    return list(dict.fromkeys(items))
-
-
-def added_token(index: int, content: str, lstrip: bool = False) -> dict[str, object]:
-    flags = {"single_word": False, "lstrip": lstrip, "rstrip": False, "normalized": False, "special": True}
-    return {"id": index, "content": content, **flags}
-
-
-def template(cls: str, cls_id: int, sep: str, sep_id: int, xlm: bool) -> dict[str, object]:
-    """The post-processor: <s> A </s> </s> B </s> for XLM-RoBERTa, [CLS] A [SEP] B [SEP] for BERT."""
-
-    def special(name: str, type_id: int = 0) -> dict[str, object]:
-        return {"SpecialToken": {"id": name, "type_id": type_id}}
-
-    def sequence(name: str, type_id: int = 0) -> dict[str, object]:
-        return {"Sequence": {"id": name, "type_id": type_id}}
-
-    second = 0 if xlm else 1
-    single = [special(cls), sequence("A"), special(sep)]
-    pair = single + ([special(sep)] if xlm else []) + [sequence("B", second), special(sep, second)]
-    tokens = {name: {"id": name, "ids": [index], "tokens": [name]} for name, index in ((cls, cls_id), (sep, sep_id))}
-    return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": tokens}
-
-
-def unigram_tokenizer() -> dict[str, object]:
-    """A small Unigram model in XLM-RoBERTa's pipeline, without its character map."""
-    pieces: dict[str, float] = {name: 0.0 for name in ("<s>", "<pad>", "</s>", "<unk>")}
-    words = unique([f"▁{word}" for word in WORDS] + PIECES + [f"▁{word.capitalize()}" for word in WORDS])
-    for rank, word in enumerate(["▁", *words]):
-        pieces.setdefault(word, -4.0 - rank / 64)
-    for rank, character in enumerate(CHARACTERS):
-        pieces.setdefault(character, -11.0 - rank / 256)
-    pieces["<mask>"] = 0.0
-    ids = {piece: index for index, piece in enumerate(pieces)}
-    specials = [added_token(ids[name], name) for name in ("<s>", "<pad>", "</s>", "<unk>")]
-    metaspace = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
-    replace = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [*specials, added_token(ids["<mask>"], "<mask>", lstrip=True)],
-        "normalizer": {"type": "Sequence", "normalizers": [replace]},
-        "pre_tokenizer": metaspace,
-        "post_processor": template("<s>", 0, "</s>", 2, xlm=True),
-        "decoder": metaspace,
-        "model": {"type": "Unigram", "unk_id": 3, "vocab": [list(item) for item in pieces.items()], "byte_fallback": False},
-    }
-
-
-def wordpiece_tokenizer() -> dict[str, object]:
-    """A small WordPiece model in BERT's uncased pipeline."""
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    # The normaliser lower-cases and removes accents, so other characters could never be matched.
-    characters = [c for c in CHARACTERS if c == c.lower() and c not in "äöüéèêàâîïôûùçñáíóúãõåčšžřěąęśćńğάέήίόύώйїآأإؤئ"]
-    pieces = [*WORDS, *(f"##{piece}" for piece in PIECES), *characters, *(f"##{c}" for c in characters)]
-    vocab = {piece: index for index, piece in enumerate(unique([*specials, *pieces]))}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [added_token(vocab[name], name) for name in specials],
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": True,
-            "handle_chinese_chars": True,
-            "strip_accents": None,
-            "lowercase": True,
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": template("[CLS]", vocab["[CLS]"], "[SEP]", vocab["[SEP]"], xlm=False),
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
-        "model": {
-            "type": "WordPiece",
-            "unk_token": "[UNK]",
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100,
-            "vocab": vocab,
-        },
-    }
+# The folder
 
 
 def tokenizer_bytes(spec: ModelSpec) -> tuple[bytes, int]:
@@ -512,10 +303,6 @@ def tokenizer_bytes(spec: ModelSpec) -> tuple[bytes, int]:
     parsed = json.loads(data)
     ids = [token["id"] for token in parsed["added_tokens"]]
     return data, max(len(parsed["model"]["vocab"]), max(ids, default=-1) + 1)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The folder
 
 
 def write_json(path: Path, value: object) -> None:
@@ -550,7 +337,9 @@ def write_config_files(folder: Path, spec: ModelSpec) -> None:
         config |= {"bos_token_id": 0, "eos_token_id": 2}
     write_json(folder / "config.json", config)
 
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling")] + ([("2_Normalize", "Normalize")] if spec.normalize else [])
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling")] + (
+        [("2_Normalize", "Normalize")] if spec.normalize else []
+    )
     write_json(
         folder / "modules.json",
         [
@@ -617,14 +406,13 @@ def write_model(folder: Path, spec: ModelSpec) -> ModelSpec:
     )
     tensors = tensors_of(spec)
     if spec.bin:
-        write_torch_zip(partial / "pytorch_model.bin", tensors, spec, spec.dtype)
+        write_torch_weights(partial / "pytorch_model.bin", tensors, spec)
     elif spec.shards > 1:
         write_sharded_safetensors(partial, tensors, spec)
     else:
         write_safetensors(partial / "model.safetensors", tensors, spec)
     if spec.family == "xlm-roberta":
-        for stem, heads in head_tensors(spec).items():
-            write_torch_zip(partial / f"{stem}.pt", heads, spec, "f16", stream=f"{stem}.")
+        write_heads(partial, spec)
     partial.rename(folder)
     return spec
 

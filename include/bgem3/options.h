@@ -39,19 +39,19 @@ struct Embedding {
 
 struct EmbedOptions {
   // Affects results.
-  size_t max_tokens = 0;           // longest text, template tokens included; 0: the model's own limit. More than the
-                                   // model's limit is an InvalidInputError
-  std::optional<Pooling> pooling;  // empty: the model's own
-  std::optional<bool> normalize;   // scale to length one (after truncate_dim); empty: the model's own
-  std::string prompt;              // put in front of every text
-  size_t truncate_dim = 0;         // keep the first dimensions only; 0: all
+  size_t max_tokens = 0;  // longest text, template tokens included; 0: the model's own limit. More than the
+                          // model's limit is an InvalidInputError
+  std::optional<Pooling> pooling = {};  // empty: the model's own
+  std::optional<bool> normalize = {};   // scale to length one (after truncate_dim); empty: the model's own
+  std::string prompt = {};              // put in front of every text
+  size_t truncate_dim = 0;              // keep the first dimensions only; 0: all
   SpecialTokensInText special_tokens_in_text = SpecialTokensInText::match;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
 
   // Affects nothing but the order of events. Callbacks run on the calling thread and must not throw.
-  std::stop_token stop;                                                     // texts not yet computed get `cancelled`
-  std::function<void(size_t done, size_t total)> on_progress;               // after every pass, in texts
-  std::function<void(size_t index, const Embedding& embedding)> on_result;  // once a text, in the order computed
+  std::stop_token stop = {};                                        // texts not yet computed get `cancelled`
+  std::function<void(size_t done, size_t total)> on_progress = {};  // after every pass, in texts
+  std::function<void(size_t index, const Embedding& embedding)> on_result = {};  // once a text, in the order computed
 };
 
 }  // namespace bgem3

@@ -1,0 +1,146 @@
+#include "tokenizer/trie.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace bgem3 {
+
+// Places the nodes, parents before children. Free places are kept in a ring; only the last blocks of 256 take part, so
+// that finding a place takes constant time, and the few that stay free before are given up.
+class Trie::Builder {
+ public:
+  Builder(const std::vector<std::string_view>& strings, const std::vector<uint32_t>& ids, Trie& trie)
+      : strings_(strings), ids_(ids), trie_(trie), order_(strings.size()) {
+    std::iota(order_.begin(), order_.end(), size_t{0});
+    std::erase_if(order_, [&](size_t i) { return strings[i].empty(); });
+    std::ranges::stable_sort(order_, {}, [&](size_t i) { return strings[i]; });
+  }
+
+  void build() {
+    trie_.nodes_.resize(kBlock);  // stays free: nodes without children have base 0
+    used_base_.resize(kBlock);
+    next_.resize(kBlock);
+    previous_.resize(kBlock);
+    std::vector<Group> groups;
+    groups.push_back({0, order_.size(), 0, kRoot});
+    while (!groups.empty()) {
+      const Group group = groups.back();
+      groups.pop_back();
+      place_children(group, groups);
+    }
+  }
+
+ private:
+  static constexpr uint32_t kBlock = 256;
+  static constexpr uint32_t kOpenBlocks = 16;
+  static constexpr uint32_t kRoot = UINT32_MAX;  // in place of an index into nodes_
+
+  // The strings order_[begin, end) share their first `depth` bytes, which lead to `node`.
+  struct Group {
+    size_t begin;
+    size_t end;
+    size_t depth;
+    uint32_t node;
+  };
+
+  void place_children(Group group, std::vector<Group>& groups) {
+    for (; group.begin < group.end && strings_[order_[group.begin]].size() == group.depth; ++group.begin) {
+      uint32_t& id = trie_.nodes_[group.node].label_and_id_;
+      id = (id & ~kNoId) | ids_[order_[group.begin]];
+    }
+    children_.clear();
+    for (size_t i = group.begin; i < group.end;) {
+      const char label = strings_[order_[i]][group.depth];
+      const size_t begin = i;
+      while (i < group.end && strings_[order_[i]][group.depth] == label) ++i;
+      children_.push_back({static_cast<unsigned char>(label), begin, i});
+    }
+    if (children_.empty()) return;
+    const uint32_t base = find_base();
+    (group.node == kRoot ? trie_.root_ : trie_.nodes_[group.node]).base_ = base;
+    used_base_[base] = true;
+    for (const Child& child : children_) {
+      const uint32_t place = base ^ child.label;
+      unlink(place);
+      trie_.nodes_[place].label_and_id_ = static_cast<uint32_t>(child.label) << 23 | kNoId;
+      groups.push_back({child.begin, child.end, group.depth + 1, place});
+    }
+  }
+
+  // A base that no node has, under which the places of all children_ are free.
+  uint32_t find_base() {
+    for (uint32_t place = first_free_; place != kNone; place = next_[place]) {
+      const uint32_t base = place ^ children_[0].label;
+      if (used_base_[base]) continue;
+      const bool fits = std::ranges::all_of(
+          children_, [&](const Child& child) { return trie_.nodes_[base ^ child.label].label_and_id_ == kFree; });
+      if (fits) return base;
+    }
+    const uint32_t block = static_cast<uint32_t>(trie_.nodes_.size());
+    add_block();
+    return block ^ children_[0].label;
+  }
+
+  void add_block() {
+    const uint32_t begin = static_cast<uint32_t>(trie_.nodes_.size());
+    trie_.nodes_.resize(begin + kBlock);
+    used_base_.resize(begin + kBlock);
+    next_.resize(begin + kBlock);
+    previous_.resize(begin + kBlock);
+    if (begin > kOpenBlocks * kBlock) {
+      const uint32_t old = begin - kOpenBlocks * kBlock;
+      for (uint32_t place = old; place < old + kBlock; ++place) {
+        if (trie_.nodes_[place].label_and_id_ == kFree) unlink(place);
+      }
+    }
+    for (uint32_t place = begin; place < begin + kBlock; ++place) {
+      previous_[place] = last_free_;
+      next_[place] = kNone;
+      (last_free_ == kNone ? first_free_ : next_[last_free_]) = place;
+      last_free_ = place;
+    }
+  }
+
+  void unlink(uint32_t place) {
+    (previous_[place] == kNone ? first_free_ : next_[previous_[place]]) = next_[place];
+    (next_[place] == kNone ? last_free_ : previous_[next_[place]]) = previous_[place];
+  }
+
+  struct Child {
+    unsigned char label;
+    size_t begin;
+    size_t end;
+  };
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  const std::vector<std::string_view>& strings_;
+  const std::vector<uint32_t>& ids_;
+  Trie& trie_;
+  std::vector<size_t> order_;  // of the strings, sorted
+  std::vector<Child> children_;
+  std::vector<bool> used_base_;
+  std::vector<uint32_t> next_, previous_;  // of free places in open blocks
+  uint32_t first_free_ = kNone, last_free_ = kNone;
+};
+
+Trie::Trie(const std::vector<std::string_view>& strings, const std::vector<uint32_t>& ids) {
+  Builder(strings, ids, *this).build();
+  nodes_.shrink_to_fit();
+}
+
+const Trie::Node* Trie::walk(std::string_view text) const {
+  const Node* node = &root_;
+  for (const char byte : text) {
+    node = step(*node, byte);
+    if (!node) return nullptr;
+  }
+  return node;
+}
+
+std::optional<uint32_t> Trie::find(std::string_view text) const {
+  const Node* node = walk(text);
+  if (!node || node == &root_ || node->id() == kNoId) return std::nullopt;
+  return node->id();
+}
+
+}  // namespace bgem3

@@ -1,0 +1,56 @@
+// A vocabulary as a trie over bytes: which of its strings does a text begin with? Start at Trie::step.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace bgem3 {
+
+// A double array: a node has a base, and its child for a byte stands at `base ^ byte`. No two nodes have the same base,
+// so the byte written at a place says whether the child is there. Eight bytes a node. Immutable.
+class Trie {
+ public:
+  static constexpr uint32_t kNoId = (1u << 23) - 1;  // also the first id that a trie cannot hold
+
+  // The strings with their ids; of equal strings the last counts. Empty strings are not found.
+  explicit Trie(const std::vector<std::string_view>& strings, const std::vector<uint32_t>& ids);
+
+  // A place in the trie: the end of a prefix of some string.
+  class Node {
+   public:
+    // The id of the string that ends here, or kNoId.
+    uint32_t id() const { return label_and_id_ & kNoId; }
+
+   private:
+    friend class Trie;
+    uint32_t base_ = 0;
+    uint32_t label_and_id_ = kFree;  // the byte that leads here in bits 23-31, the id below
+  };
+
+  const Node& root() const { return root_; }
+
+  // The child of `node` for a byte; null if no string goes on that way.
+  const Node* step(const Node& node, char byte) const {
+    const auto label = static_cast<unsigned char>(byte);
+    const Node& child = nodes_[node.base_ ^ label];
+    return child.label_and_id_ >> 23 == label ? &child : nullptr;
+  }
+
+  // The node at the end of `text`, if some string begins with it.
+  const Node* walk(std::string_view text) const;
+
+  // The id of exactly this string.
+  std::optional<uint32_t> find(std::string_view text) const;
+
+ private:
+  static constexpr uint32_t kFree = UINT32_MAX;  // a label that no byte has
+  class Builder;
+
+  Node root_;
+  std::vector<Node> nodes_;
+};
+
+}  // namespace bgem3

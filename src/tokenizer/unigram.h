@@ -1,0 +1,53 @@
+// The Unigram model: of all ways to cut a word into pieces of the vocabulary, the one with the largest sum of scores.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/token.h"
+#include "tokenizer/trie.h"
+
+namespace bgem3 {
+
+// Immutable; encode() may be called from many threads, each with its own workspace.
+class Unigram {
+ public:
+  // Memory for encode(), to be used again.
+  class Workspace {
+    friend class Unigram;
+    struct Best {
+      double score;   // of the best way to reach a place in the word
+      uint32_t id;    // its last piece
+      uint32_t size;  // bytes of that piece; 0: not reached yet
+    };
+    std::vector<Best> best;
+    std::vector<Token> reversed;
+  };
+
+  // Piece i has id i; of equal pieces the last counts.
+  Unigram(const std::vector<std::string>& pieces, std::vector<double> scores, uint32_t unknown_id);
+
+  // Appends the tokens of a word, with offsets into the word. Ties go to the piece that begins earlier. Runs of unknown
+  // characters are one token. Scores are summed in float64 from the left, as the Hugging Face library does.
+  // Stops early once `tokens` has more than `limit` (those up to the limit are final). `excluded`, if not null, has one
+  // byte for each id: pieces where it is not 0 are not used.
+  // Cost: a step of the trie at each byte, as many as the longest piece there has; memory by the longest stretch of the
+  // word that no cut divides with certainty.
+  void encode(std::string_view word, size_t limit, const uint8_t* excluded, Workspace& workspace,
+              std::vector<Token>& tokens) const;
+
+  const Trie& trie() const { return trie_; }
+
+ private:
+  class TokenWriter;
+
+  std::vector<double> scores_;
+  double unknown_score_;
+  uint32_t unknown_id_;
+  size_t longest_piece_;  // bytes
+  Trie trie_;
+};
+
+}  // namespace bgem3

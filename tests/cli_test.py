@@ -1,0 +1,330 @@
+"""The commands of the program: usage, results, formats. Bad input is in cli_input_test.py, outputs in cli_output_test.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_model import ModelSpec
+from support import Program, jsonl
+
+MakeModel = Callable[[ModelSpec], Path]
+
+TEXTS = [
+    "The tide turns twice a day.",
+    "short",
+    "",
+    "Ein längerer Satz, der aus einigen Wörtern mehr besteht als die anderen Sätze in dieser Liste.",
+    "моря и океаны",
+    "海は広い",
+    "short",
+    "one two three four five six seven eight nine ten eleven twelve",
+]
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: MakeModel) -> Path:
+    return model_folder(ModelSpec())
+
+
+def records(output: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def error_line(result: Any) -> str:
+    """What the program says when it fails: one line, the last one."""
+    lines = result.stderr.decode().splitlines()
+    assert lines and lines[-1].startswith("bgem3: error: "), lines
+    assert sum(line.startswith("bgem3: error: ") for line in lines) == 1
+    return lines[-1]
+
+
+# Usage
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], *([c, "--help"] for c in ("embed", "tokenize", "info", "search"))])
+def test_help_begins_with_examples_and_succeeds(program: Program, arguments: list[str]) -> None:
+    result = program.run(*arguments)
+    text = result.stdout.decode()
+    assert 0 < text.index("Examples:") < text.index("Usage: bgem3") and result.stderr == b""
+    assert "\x1b" not in text
+
+
+def test_version(program: Program) -> None:
+    assert program.run("--version").stdout.decode().startswith("bgem3 ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ([], "subcommand"),
+        (["frobnicate"], "embed, tokenize, info, search"),
+        (["embed", "--frobnicate"], "--frobnicate"),
+        (["embed", "--pooling", "max"], "cls|mean"),
+        (["embed", "--dtype", "int8"], "not in this version; valid are f32, float32"),
+        (["embed", "--threads", "-1"], "--threads"),
+        (["embed", "--max-length", "0"], "--max-length"),
+        (["search", "x.txt"], "--query"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_one_line(program: Program, arguments: list[str], part: str) -> None:
+    result = program.run(*arguments, check=False)
+    assert result.returncode == 2 and result.stdout == b""
+    assert part in error_line(result)
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_isa_nonsense_lists_the_valid_names(program: Program, model: Path) -> None:
+    result = program.run("embed", "-", "--model", model, "--isa", "nonsense", stdin="x", check=False)
+    assert result.returncode == 2
+    assert all(name in error_line(result) for name in ("nonsense", "scalar", "avx2", "avx512", "auto"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [(["--max-length", "1000000"], "max_tokens"), (["--truncate-dim", "1000"], "truncate_dim"), (["--prompt-name", "no"], "no")],
+)
+def test_options_that_do_not_fit_the_model(program: Program, model: Path, tmp_path: Path, flags: list[str], part: str) -> None:
+    result = program.run("embed", "-", "--model", model, "-o", tmp_path / "a.npy", *flags, stdin="x", check=False)
+    assert result.returncode == 2 and part in error_line(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["embed", "-"], ["tokenize", "-"], ["info"], ["search", "-", "--query", "q"]])
+def test_a_missing_model_exits_with_5(program: Program, tmp_path: Path, command: list[str]) -> None:
+    result = program.run(*command, "--model", tmp_path / "none", stdin="x", check=False)
+    assert result.returncode == 5 and str(tmp_path / "none") in error_line(result)
+
+
+def test_a_corrupt_model_exits_with_5(program: Program, model: Path, tmp_path: Path) -> None:
+    for file in model.rglob("*"):
+        if file.is_file():
+            target = tmp_path / file.relative_to(model)
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    (tmp_path / "model.safetensors").write_text("<!DOCTYPE html>")
+    result = program.run("embed", "-", "--model", tmp_path, stdin="x", check=False)
+    assert result.returncode == 5 and "model.safetensors" in error_line(result)
+
+
+# embed
+
+
+def test_jsonl_and_npy_have_the_same_bits(program: Program, model: Path) -> None:
+    vectors = program.embed(model, TEXTS)
+    result = program.run("embed", "-", "--model", model, "--input-format", "jsonl", stdin=jsonl(TEXTS))
+    lines = records(result.stdout)
+    assert [line["id"] for line in lines] == list(range(len(TEXTS)))
+    assert all(set(line) == {"id", "embedding", "tokens", "truncated"} for line in lines)
+    assert np.array([line["embedding"] for line in lines], dtype=np.float32).tobytes() == vectors.tobytes()
+
+
+def test_order_of_the_input_is_kept(program: Program, model: Path) -> None:
+    texts = [f"{'word ' * (i * 7 % 50)}number {i}" for i in range(300)]
+    vectors = program.embed(model, texts)
+    backwards = program.embed(model, texts[::-1])
+    assert vectors.tobytes() == backwards[::-1].tobytes()
+    assert len(np.unique(vectors, axis=0)) == len(texts)
+
+
+def test_ids_are_passed_on(program: Program, model: Path) -> None:
+    lines = ['{"text":"a","id":"x\\"y"}', '{"text":"b","id":-3}', "", '{"text":"c"}', '{"text":"d","id":18446744073709551615}']
+    result = program.run("embed", "-", "--model", model, stdin="\n".join(lines))
+    assert [r["id"] for r in records(result.stdout)] == ['x"y', -3, 2, 18446744073709551615]
+
+
+def test_repeated_ids_are_kept_and_counted(program: Program, model: Path) -> None:
+    lines = "".join(json.dumps({"text": str(i), "id": i % 4}) + "\n" for i in range(10))
+    result = program.run("embed", "-", "--model", model, "--input-format", "jsonl", stdin=lines)
+    assert len(records(result.stdout)) == 10
+    assert "6 records repeat an id" in result.stderr.decode()
+
+
+def test_other_field_names(program: Program, model: Path) -> None:
+    line = '{"body":"tide","key":"k","text":1,"id":2.5}'
+    result = program.run("embed", "-", "--model", model, "--text-field", "body", "--id-field", "key", stdin=line)
+    assert records(result.stdout)[0]["id"] == "k"
+
+
+def test_several_files_are_one_input(program: Program, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo")
+    (tmp_path / "b.jsonl").write_text('{"text":"three","id":"t"}\n{"text":"four"}\n')
+    result = program.run("embed", tmp_path / "a.txt", "-", tmp_path / "b.jsonl", "--model", model, stdin="dash\n")
+    assert [r["id"] for r in records(result.stdout)] == [0, 1, 2, "t", 4]
+
+
+def test_tokens_and_truncated_are_told(program: Program, model: Path) -> None:
+    full = records(program.run("embed", "-", "--model", model, "--input-format", "jsonl", stdin=jsonl(TEXTS)).stdout)
+    result = program.run("embed", "-", "--model", model, "--input-format", "jsonl", "--max-length", 8, stdin=jsonl(TEXTS))
+    cut = records(result.stdout)
+    assert not any(r["truncated"] for r in full)
+    assert [r["tokens"] for r in cut] == [min(r["tokens"], 8) for r in full]
+    assert [r["truncated"] for r in cut] == [r["tokens"] > 8 for r in full]
+    count = sum(r["truncated"] for r in cut)
+    assert 0 < count < len(TEXTS)
+    assert f"{count} of {len(TEXTS)} texts were truncated" in result.stderr.decode()
+
+
+def test_a_prompt_stands_in_front(program: Program, model: Path) -> None:
+    prompted = program.embed(model, TEXTS, "--prompt", "query: ")
+    assert prompted.tobytes() == program.embed(model, ["query: " + text for text in TEXTS]).tobytes()
+
+
+def test_a_prompt_by_name(program: Program, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in model.iterdir():
+        (folder / file.name).symlink_to(file)
+    config = folder / "config_sentence_transformers.json"
+    config.unlink(missing_ok=True)
+    config.write_text(json.dumps({"prompts": {"query": "question: "}}))
+    named = program.embed(folder, ["tide"], "--prompt-name", "query")
+    assert named.tobytes() == program.embed(model, ["question: tide"]).tobytes()
+
+
+def test_truncate_dim_and_no_normalize(program: Program, model: Path) -> None:
+    raw = program.embed(model, TEXTS, "--no-normalize")
+    short = program.embed(model, TEXTS, "--truncate-dim", 5, "--no-normalize")
+    assert short.tobytes() == raw[:, :5].tobytes()
+    unit = program.embed(model, TEXTS, "--truncate-dim", 5, "--normalize").astype(np.float64)
+    assert np.allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
+    assert np.allclose(unit, raw[:, :5] / np.linalg.norm(raw[:, :5].astype(np.float64), axis=1, keepdims=True), atol=1e-6)
+
+
+def test_pooling_can_be_chosen(program: Program, model: Path) -> None:
+    cls, mean = (program.embed(model, TEXTS, "--pooling", name) for name in ("cls", "mean"))
+    assert cls.tobytes() == program.embed(model, TEXTS).tobytes()
+    assert np.abs(cls - mean).max() > 1e-3
+
+
+def test_quiet_says_nothing_but_warnings(program: Program, model: Path) -> None:
+    assert program.run("embed", "-", "--model", model, "--quiet", stdin="x").stderr == b""
+    assert b"truncated" in program.run("embed", "-", "--model", model, "-q", "--max-length", 3, stdin="a b c").stderr
+    assert b"1 texts" in program.run("embed", "-", "--model", model, stdin="x").stderr
+
+
+# tokenize
+
+
+def test_tokenize_tells_what_embed_counts(program: Program, model: Path) -> None:
+    arguments = ["-", "--model", model, "--input-format", "jsonl", "--max-length", 8]
+    tokens = records(program.run("tokenize", *arguments, stdin=jsonl(TEXTS)).stdout)
+    embedded = records(program.run("embed", *arguments, stdin=jsonl(TEXTS)).stdout)
+    for text, line, other in zip(TEXTS, tokens, embedded, strict=True):
+        assert list(line) == ["id", "ids", "tokens", "offsets", "truncated"]
+        assert line["id"] == other["id"] and line["truncated"] == other["truncated"]
+        assert len(line["ids"]) == len(line["tokens"]) == len(line["offsets"]) == other["tokens"]
+        assert all(0 <= begin <= end <= len(text.encode()) for begin, end in line["offsets"])
+
+
+def test_tokenize_needs_no_weights(program: Program, model: Path, tmp_path: Path) -> None:
+    for file in model.iterdir():
+        if "safetensors" not in file.name:
+            (tmp_path / file.name).symlink_to(file)
+    expected = program.run("tokenize", "-", "--model", model, stdin="some words").stdout
+    assert program.run("tokenize", "-", "--model", tmp_path, "--max-length", 100, stdin="some words").stdout == expected
+
+
+def test_special_tokens_in_a_text(program: Program, model: Path) -> None:
+    def ids(rule: str) -> list[int]:
+        arguments = ["tokenize", "-", "--model", model, "--special-tokens-in-text", rule]
+        return records(program.run(*arguments, stdin="a </s> b").stdout)[0]["ids"]
+
+    match, escape = ids("match"), ids("escape")
+    assert match[-1] in match[1:-1] and escape[-1] not in escape[1:-1]
+
+
+# info
+
+
+def test_info(program: Program, model: Path) -> None:
+    facts = json.loads(program.run("info", "--json", "--model", model, "--threads", 1, "--isa", "scalar").stdout)
+    config = json.loads((model / "config.json").read_text())
+    assert facts["config"]["hidden"] == config["hidden_size"] and facts["config"]["layers"] == config["num_hidden_layers"]
+    assert facts["dtype"] == "f32" and facts["isa"] == "scalar" and "scalar" in facts["isas_present"]
+    assert facts["threads"] == 1 and facts["threads_reason"]
+    sizes = {file["name"]: file["size_bytes"] for file in facts["files"]}
+    assert sizes["model.safetensors"] == (model / "model.safetensors").stat().st_size
+    assert all(len(file["sha256"]) == 64 for file in facts["files"])
+    text = program.run("info", "--model", model).stdout.decode()
+    assert str(model) in text and facts["files"][0]["sha256"] in text
+
+
+# search
+
+
+def ranking(queries: np.ndarray, corpus: np.ndarray, top: int) -> list[tuple[list[int], np.ndarray]]:
+    """Rows and scores by cosine in float64, the earlier row first where they are equal."""
+    q, c = queries.astype(np.float64), corpus.astype(np.float64)
+    scores = (q @ c.T) / np.linalg.norm(q, axis=1)[:, None] / np.linalg.norm(c, axis=1)
+    orders = [np.argsort(-row, kind="stable")[:top] for row in scores]
+    return [(list(map(int, order)), row[order]) for order, row in zip(orders, scores, strict=True)]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("top", [1, 5, 1000])
+def test_search_ranks_as_numpy_does(program: Program, model: Path, tmp_path: Path, stored: bool, top: int) -> None:
+    texts = [f"{'deep sea ' * (i % 5)}passage {i * i % 97} of the {'moon' if i % 3 else 'tide'}" for i in range(200)]
+    queries = ["how deep is the sea", "moon"]
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps({"text": text, "id": f"p{i}"}) + "\n" for i, text in enumerate(texts)))
+    flags: list[object] = ["--query-prompt", "q: ", "--passage-prompt", "p: "]
+    if stored:
+        program.run("embed", corpus, "--model", model, "--prompt", "p: ", "-o", tmp_path / "v.npy")
+        flags = ["--query-prompt", "q: ", "--embeddings", tmp_path / "v.npy"]
+    queried = [flag for query in queries for flag in ("--query", query)]
+    found = records(program.run("search", corpus, "--model", model, "--json", "--top", top, *flags, *queried).stdout)
+    expected = ranking(program.embed(model, queries, "--prompt", "q: "), program.embed(model, texts, "--prompt", "p: "), top)
+    for query, (rows, scores) in zip(queries, expected, strict=True):
+        hits = [hit for hit in found if hit["query"] == query]
+        assert [hit["rank"] for hit in hits] == list(range(1, len(rows) + 1))
+        # Equal to the last bit only up to the order of a sum: compare the scores, and the rows where scores differ.
+        assert np.allclose([hit["score"] for hit in hits], scores, atol=1e-12)
+        assert all(hit["row"] == row or abs(hit["score"] - score) < 1e-12 for hit, row, score in zip(hits, rows, scores, strict=True))
+        assert all(hit["id"] == f"p{hit['row']}" and hit["text"] == texts[hit["row"]] for hit in hits)
+
+
+def test_equal_scores_keep_the_order_of_the_corpus(program: Program, model: Path) -> None:
+    result = program.run("search", "-", "--model", model, "--query", "tide", "--top", 3, "--json", stdin="moon\ntide\n" * 5)
+    assert [hit["row"] for hit in records(result.stdout)] == [1, 3, 5]
+
+
+def test_search_for_people(program: Program, model: Path) -> None:
+    stdin = "tide\nmoon \x1b[31m\u202ered\n"
+    lines = program.run("search", "-", "--model", model, "--query", "tide", stdin=stdin).stdout.decode().splitlines()
+    assert lines[0].split() == ["1", "1.0000", "0", "tide"]
+    assert lines[1].endswith("moon \\x1b[31m\\u{202e}red")
+
+
+def test_search_embeddings_that_do_not_fit(program: Program, model: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("a\nb\n")
+    hidden = json.loads((model / "config.json").read_text())["hidden_size"]
+    for name, matrix, code, part in [
+        ("rows", np.ones((3, hidden), np.float32), 1, "3 rows, the corpus has 2 texts"),
+        ("fewer", np.ones((1, hidden), np.float32), 1, "1 rows, the corpus has 2 texts"),
+        ("columns", np.ones((2, 3), np.float32), 2, "3 dimensions"),
+        ("double", np.ones((2, hidden)), 1, "expected float32"),
+        ("fortran", np.asfortranarray(np.ones((2, hidden), np.float32)), 1, "expected C order"),
+        ("nan", np.full((2, hidden), np.nan, np.float32), 1, "not finite"),
+    ]:
+        np.save(tmp_path / name, matrix)
+        arguments = ["search", corpus, "--model", model, "--query", "q", "--embeddings", tmp_path / f"{name}.npy"]
+        result = program.run(*arguments, check=False)
+        assert result.returncode == code and part in error_line(result), name
+        assert result.stdout == b""
+
+
+def test_search_skips_what_embed_rejected(program: Program, model: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"text":"moon"}\nbroken\n{"text":"tide"}\n')
+    flags = ["--model", model, "--on-error", "skip"]
+    assert program.run("embed", corpus, "-o", tmp_path / "v.npy", *flags, check=False).returncode == 3
+    for more in ([], ["--embeddings", tmp_path / "v.npy"]):
+        result = program.run("search", corpus, "--query", "tide", "--json", *flags, *more, check=False)
+        assert result.returncode == 3
+        assert [hit["row"] for hit in records(result.stdout)] == [2, 0]
