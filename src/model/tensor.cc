@@ -1,7 +1,5 @@
 #include "model/tensor.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -43,8 +41,8 @@ float widen_f16(uint16_t bits) {
 // Elements are copied in blocks to aligned memory first: a file's tensors may start at any byte.
 constexpr size_t kBlock = 1024;
 
-template <typename Bits, typename Widen>
-void widen(const std::byte* from, std::span<float> out, Widen widen_one) {
+template <typename Bits, float (*widen_one)(Bits)>
+void widen(const std::byte* from, std::span<float> out) {
   std::array<Bits, kBlock> block;
   for (size_t done = 0; done < out.size(); done += kBlock) {
     const size_t count = std::min(kBlock, out.size() - done);
@@ -81,7 +79,11 @@ std::optional<size_t> find_exponent(std::span<const std::byte> bytes, Bits expon
 const char* to_string(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].name; }
 size_t bits_of(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].bits; }
 
-std::string shape_text(const std::vector<size_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<size_t>& shape) {
+  std::string text;
+  for (const size_t size : shape) text += fmt::format("{}{}", text.empty() ? "" : ", ", size);
+  return "[" + text + "]";
+}
 
 void convert_to_f32(const Tensor& tensor, size_t first, std::span<float> out) {
   BGEM3_CHECK(first <= tensor.elements() && out.size() <= tensor.elements() - first);
@@ -89,11 +91,11 @@ void convert_to_f32(const Tensor& tensor, size_t first, std::span<float> out) {
   const std::byte* from = tensor.bytes.data() + first * bits_of(tensor.dtype) / 8;
   switch (tensor.dtype) {
     case DType::f32:
-      return widen<uint32_t>(from, out, widen_f32);
+      return widen<uint32_t, widen_f32>(from, out);
     case DType::bf16:
-      return widen<uint16_t>(from, out, widen_bf16);
+      return widen<uint16_t, widen_bf16>(from, out);
     case DType::f16:
-      return widen<uint16_t>(from, out, widen_f16);
+      return widen<uint16_t, widen_f16>(from, out);
     default:
       refuse_type(tensor);
   }
