@@ -48,11 +48,7 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   const bool shares_terminal = kind == OutputKind::standard && isatty(STDOUT_FILENO) == 1;
   Progress progress(arguments.quiet, can_draw() && !shares_terminal);
   signals.hold();
-  if (!arguments.quiet) {
-    const ModelInfo& info = embedder.info();
-    progress.message(fmt::format("{}: {} on {}, {} thread{}", info.name, info.dtype, info.isa, info.threads,
-                                 info.threads == 1 ? "" : "s"));
-  }
+  if (!arguments.quiet) progress.message(describe_engine(embedder.info()));
   const auto sink = make_sink(kind, arguments.output, columns);
   const StreamCounts counts = embed_stream(reader, embedder, options, rejections, *sink, progress, signals);
   if (counts.stopped && kind == OutputKind::npy) {

@@ -107,24 +107,31 @@ StreamCounts embed_stream(TextReader& reader, const Embedder& embedder, EmbedOpt
   return counts;
 }
 
+std::string describe_engine(const ModelInfo& info) {
+  return fmt::format("{}: {} on {}, {}", info.name, info.dtype, info.isa,
+                     plural(static_cast<uint64_t>(info.threads), "thread"));
+}
+
 void report_counts(const StreamCounts& counts, const Rejections& rejections, bool quiet, Progress& progress) {
   if (counts.truncated > 0) {
-    progress.message(
-        fmt::format("warning: {} of {} texts were truncated to the limit of tokens", counts.truncated, counts.texts));
+    progress.message(fmt::format("warning: {} of {} truncated to the limit of tokens", format_count(counts.truncated),
+                                 plural(counts.texts, "text")));
   }
   if (counts.replaced_utf8 > 0) {
-    progress.message(fmt::format("warning: {} ill-formed parts of {} texts were replaced by U+FFFD",
-                                 counts.replaced_utf8, counts.replaced_texts));
+    progress.message(fmt::format("warning: {} in {} replaced by U+FFFD",
+                                 plural(counts.replaced_utf8, "ill-formed part"),
+                                 plural(counts.replaced_texts, "text")));
   }
   if (counts.repeated_ids > 0) {
     progress.message(
-        fmt::format("warning: {} records repeat an id of an earlier one; all are kept", counts.repeated_ids));
+        fmt::format("warning: {} with the id of an earlier one; all are kept", plural(counts.repeated_ids, "record")));
   }
-  if (rejections.count() > 0) progress.message(fmt::format("warning: {} records were rejected", rejections.count()));
+  if (rejections.count() > 0)
+    progress.message(fmt::format("warning: {} rejected", plural(rejections.count(), "record")));
   if (!quiet) {
     const double seconds = std::max(counts.seconds, 1e-9);
-    progress.message(fmt::format("{} texts, {} tokens in {:.1f} s ({:.1f} texts/s, {} tokens/s)",
-                                 format_count(counts.texts), format_count(counts.tokens), counts.seconds,
+    progress.message(fmt::format("{}, {} in {:.1f} s ({:.1f} texts/s, {} tokens/s)", plural(counts.texts, "text"),
+                                 plural(counts.tokens, "token"), counts.seconds,
                                  static_cast<double>(counts.texts) / seconds,
                                  format_count(static_cast<uint64_t>(static_cast<double>(counts.tokens) / seconds))));
   }

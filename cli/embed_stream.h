@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <string>
 
 #include "bgem3/embedder.h"
 #include "progress.h"
@@ -29,6 +31,9 @@ struct StreamCounts {
 // the reader, the sink, the rejections and Embedder::embed throw; the sink then has every earlier record.
 StreamCounts embed_stream(TextReader& reader, const Embedder& embedder, EmbedOptions options, Rejections& rejections,
                           VectorSink& sink, Progress& progress, const Signals& signals);
+
+// The line at the start of a run: "BAAI/bge-m3: f32 on avx512, 2 threads".
+std::string describe_engine(const ModelInfo& info);
 
 // The lines at the end of a run: what was truncated, replaced, repeated or rejected, and unless `quiet` the totals.
 void report_counts(const StreamCounts& counts, const Rejections& rejections, bool quiet, Progress& progress);

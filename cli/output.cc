@@ -63,6 +63,10 @@ OutputKind check_output(const std::string& path, bool overwrite, const std::vect
   // An .npy is always written beside the old one, so its folder must be writable even if the file is there.
   const bool new_name = !exists || kind == OutputKind::npy;
   const std::string target = new_name ? folder_of(resolve(path)) : path;
+  std::error_code ignored;
+  if (new_name && std::filesystem::exists(target, ignored) && !std::filesystem::is_directory(target, ignored)) {
+    throw OutputError(fmt::format("cannot write {}: {} is not a folder", path, target));
+  }
   if (access(target.c_str(), new_name ? W_OK | X_OK : W_OK) != 0) {
     throw OutputError(fmt::format("cannot write {}: {}: {}", path, target, std::strerror(errno)));
   }

@@ -47,6 +47,10 @@ std::string format_count(uint64_t count) {
   return digits;
 }
 
+std::string plural(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", format_count(count), noun, count == 1 ? "" : "s");
+}
+
 std::string format_duration(double seconds) {
   const auto whole = static_cast<uint64_t>(std::max(0.0, seconds) + 0.5);
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
@@ -54,7 +58,7 @@ std::string format_duration(double seconds) {
 }
 
 std::string describe_progress(const ProgressState& state) {
-  std::string out = fmt::format("{} texts", format_count(state.texts));
+  std::string out = plural(state.texts, "text");
   if (state.seconds > 0 && state.texts > 0) {
     const double rate = static_cast<double>(state.texts) / state.seconds;
     out +=

@@ -21,8 +21,9 @@ struct ProgressState {
 std::string describe_progress(const ProgressState& state);
 // "[#####-----] " and the above, at most `width` characters.
 std::string progress_bar(const ProgressState& state, size_t width);
-std::string format_count(uint64_t count);     // 1,234,567
-std::string format_duration(double seconds);  // 1:02:03, 2:03
+std::string format_count(uint64_t count);                   // 1,234,567
+std::string plural(uint64_t count, std::string_view noun);  // 1 text, 1,234 texts
+std::string format_duration(double seconds);                // 1:02:03, 2:03
 
 // One for a run. Nothing is drawn in the first second, nor ever if `quiet`; messages always appear.
 class Progress {

@@ -12,6 +12,12 @@ TEST(Progress, Counts) {
   EXPECT_EQ(format_count(1234567), "1,234,567");
 }
 
+TEST(Progress, Plurals) {
+  EXPECT_EQ(plural(0, "text"), "0 texts");
+  EXPECT_EQ(plural(1, "text"), "1 text");
+  EXPECT_EQ(plural(1234, "text"), "1,234 texts");
+}
+
 TEST(Progress, Durations) {
   EXPECT_EQ(format_duration(0), "0:00");
   EXPECT_EQ(format_duration(59.6), "1:00");

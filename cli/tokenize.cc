@@ -77,11 +77,14 @@ int run_tokenize(const TokenizeArguments& arguments, Signals& signals) {
   }
   out.finish();
   rejections.finish();
-  if (truncated > 0)
-    progress.message(fmt::format("warning: {} texts were truncated to {} tokens", truncated, options.max_tokens));
-  if (replaced > 0)
-    progress.message(fmt::format("warning: {} ill-formed parts of texts were replaced by U+FFFD", replaced));
-  if (rejections.count() > 0) progress.message(fmt::format("warning: {} records were rejected", rejections.count()));
+  if (truncated > 0) {
+    progress.message(fmt::format("warning: {} truncated to {} tokens", plural(truncated, "text"), options.max_tokens));
+  }
+  if (replaced > 0) {
+    progress.message(fmt::format("warning: {} replaced by U+FFFD", plural(replaced, "ill-formed part")));
+  }
+  if (rejections.count() > 0)
+    progress.message(fmt::format("warning: {} rejected", plural(rejections.count(), "record")));
   if (state == ReadResult::stopped) throw Interrupted(signals.received(), "all complete records are written");
   return rejections.count() > 0 ? kExitRejected : kExitOk;
 }
