@@ -75,7 +75,7 @@ def compare(program: Program, folder: Path, name: str, counts: dict[int, int], t
 
 @pytest.mark.parametrize("name", TINY)
 def test_tiny_model(name: str, program: Program, model_folder: MakeModel, table: ErrorTable) -> None:
-    compare(program, model_folder(TINY[name]), name, dict.fromkeys(TINY_LENGTHS, 8), table)
+    compare(program, model_folder(TINY[name]), name, dict.fromkeys(TINY_LENGTHS, 4), table)
 
 
 def test_full_size_short_texts(
