@@ -290,14 +290,24 @@ def test_tokens_of_bge_m3_equal_the_library() -> None:
 
 @pytest.mark.parametrize("name", ["trained unigram", "minilm"])
 def test_every_code_point_and_its_neighbours(name: str) -> None:
-    """Each code point between letters, after a mark and before one; by the hundred, to be fast."""
+    """Code points between letters, after a mark and before one; every 17th, or all of them in the longer run."""
     path = tokenizer_files.write("code-points", FILES[name]())
-    step = 1 if STRINGS else 7
+    step = 1 if STRINGS else 17
     code_points = [c for c in range(0, 0x110000, step) if not 0xD800 <= c <= 0xDFFF]
     texts = [
-        "".join(f"a{chr(c)}b {chr(c)}\u0301 e\u0323{chr(c)}\u0307\u200d" for c in code_points[i : i + 50])
+        "".join(f"a{chr(c)}b {chr(c)}\u0301 e\u0323{chr(c)}\u0307\u200d{chr(c)}e\u0323" for c in code_points[i : i + 50])
         for i in range(0, len(code_points), 50)
     ]
+    compare(path, texts)
+
+
+def test_every_code_point_beside_added_tokens() -> None:
+    """Which code points are white space that a token takes along, and which are word characters that keep it away."""
+    tokens = (("X", {"single_word": True}), ("Y", {"lstrip": True}), ("Z", {"rstrip": True}))
+    path = tokenizer_files.write("beside", with_added_tokens(wordpiece(normalizer=None, post_processor=None), *tokens))
+    step = 1 if STRINGS else 17
+    code_points = [chr(c) for c in range(0, 0x110000, step) if not 0xD800 <= c <= 0xDFFF]
+    texts = ["".join(f"{c}X,X{c},{c}Y,Z{c}" for c in code_points[i : i + 50]) for i in range(0, len(code_points), 50)]
     compare(path, texts)
 
 

@@ -17,7 +17,7 @@ white space                            any      has not changed since 6.3
 Sources: PyPI packages uniseg 0.10.1 and unicodedata2 16.0.0 (Unicode 16), Python's own str.lower (at least Unicode 14), and
 Debian's perl (at least 5.36) for the age of code points. The data of Unicode 8 and 9 is Unicode 16's for code points of
 that age, with the few categories that changed since listed below; the lower case letters of Unicode 15 to 17 are listed
-too. tests/unicode_tables_test.py compares every code point with the library itself.
+too. tests/tokenizer_parity_test.py compares code points (all of them in its longer run) with the library itself.
 
     python3 -m venv /tmp/unicode && /tmp/unicode/bin/pip install unicodedata2==16.0.0 uniseg==0.10.1
     /tmp/unicode/bin/python tools/make_unicode_tables.py
