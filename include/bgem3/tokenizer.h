@@ -20,8 +20,11 @@ enum class InvalidUtf8 {
 
 // What to do with special tokens written out in a text ("<s>", "[SEP]", also forms that normalise to them).
 enum class SpecialTokensInText {
-  match,   // they become the special id: what Hugging Face tokenizers do
-  escape,  // no user text can ever produce a special id: they are ordinary characters
+  match,  // they become the special id: what Hugging Face tokenizers do
+  // They are ordinary characters: no text produces the id of an added token that the file marks as special, neither as
+  // a match in the text or in its normalised form, nor as a piece of the model's vocabulary ("<s>" is one in bge-m3's).
+  // Only the model's unknown id remains, for what is unknown.
+  escape,
 };
 
 // Options of one encode call. Every field affects the result.
@@ -41,21 +44,21 @@ struct ByteRange {
 
 // The tokens of one text.
 struct Encoding {
-  std::vector<uint32_t> ids;        // [tokens]
-  std::vector<ByteRange> offsets;   // [tokens], one for each id
-  bool truncated = false;           // tokens of the text were dropped to respect max_tokens
-  size_t replaced_utf8 = 0;         // ill-formed parts replaced by U+FFFD (InvalidUtf8::replace)
+  std::vector<uint32_t> ids;       // [tokens]
+  std::vector<ByteRange> offsets;  // [tokens], one for each id
+  bool truncated = false;          // tokens of the text were dropped to respect max_tokens
+  size_t replaced_utf8 = 0;        // ill-formed parts replaced by U+FFFD (InvalidUtf8::replace)
 };
 
-// The tokenizer of one model: a tokenizer.json as Hugging Face publishes it (Unigram as XLM-RoBERTa uses it, or WordPiece
-// as BERT uses it), run bit for bit as the Hugging Face `tokenizers` library runs it. A file with a component that is not
-// run here is refused by name, never approximated. Truncation and padding settings inside the file are ignored: the caller
-// passes the limit.
-// Immutable and cheap to move; any number of threads may call the const methods at the same time.
+// The tokenizer of one model: a tokenizer.json as Hugging Face publishes it (Unigram as XLM-RoBERTa uses it, or
+// WordPiece as BERT uses it), run bit for bit as the Hugging Face `tokenizers` library runs it. A file with a component
+// that is not run here is refused by name, never approximated. Truncation and padding settings inside the file are
+// ignored: the caller passes the limit. Immutable and cheap to move; any number of threads may call the const methods
+// at the same time.
 class Tokenizer {
  public:
-  // Reads a tokenizer.json. Throws ModelLoadingError (not_found, io, corrupt, unsupported). Cost: bge-m3's file of 17 MB
-  // takes a fraction of a second.
+  // Reads a tokenizer.json. Throws ModelLoadingError (not_found, io, corrupt, unsupported). Cost: bge-m3's file of 17
+  // MB takes a fraction of a second.
   static Tokenizer from_file(const std::string& path);
 
   // The same from the file's bytes; `name` stands for the file in error messages.
@@ -65,8 +68,9 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  // Token ids and byte offsets of a text. Time and memory are linear in the text's size; the text may contain NUL bytes.
-  // Throws InvalidInputError for invalid UTF-8 (InvalidUtf8::error) or if max_tokens cannot hold the template tokens.
+  // Token ids and byte offsets of a text. Time and memory are linear in the text's size; the text may contain NUL
+  // bytes. Throws InvalidInputError for invalid UTF-8 (InvalidUtf8::error) or if max_tokens cannot hold the template
+  // tokens.
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
 
   // The text of token ids as the file's decoder makes it; special tokens are left out unless `skip_special_tokens` is
