@@ -1,6 +1,6 @@
 // Any bytes as a text, with any options, on a Unigram and on a WordPiece tokenizer. Checks what holds for every text:
-// offsets in order and within the text, no special ids when escaped, truncation as cutting the whole result, and the fast
-// Unigram against the plain one.
+// offsets in order and within the text, no special ids when escaped, truncation as cutting the whole result, and the
+// fast Unigram against the plain one.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -21,7 +21,8 @@ void check(bool condition) {
 }
 
 void check_unigram(std::string_view text) {
-  static const std::vector<std::string> pieces = {"<unk>", "a", "ab", "b", "aa", "aaa", "▁", "▁a", "é", "abab", "xy", "中文"};
+  static const std::vector<std::string> pieces = {"<unk>", "a",  "ab", "b",    "aa", "aaa",
+                                                  "▁",     "▁a", "é",  "abab", "xy", "中文"};
   static const std::vector<double> scores = {0, -1, -1.5, -1, -1.75, -3, -1, -2, -4, -3, -0.5, -2};
   static const Unigram model(pieces, scores, 0);
   Unigram::Workspace workspace;

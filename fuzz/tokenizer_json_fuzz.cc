@@ -9,7 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bgem3;
   try {
     const Tokenizer tokenizer = Tokenizer::from_json({reinterpret_cast<const char*>(data), size}, "tokenizer.json");
-    for (const std::string_view text : {"", "a", " Hello  wörld <s> [SEP]\n", "e\u0301\u0323 ｶﾞ 中文 \u1112\u1161\u11AB"}) {
+    for (const std::string_view text :
+         {"", "a", " Hello  wörld <s> [SEP]\n", "e\u0301\u0323 ｶﾞ 中文 \u1112\u1161\u11AB"}) {
       const Encoding encoding = tokenizer.encode(text);
       tokenizer.decode(encoding.ids, false);
     }

@@ -33,14 +33,14 @@ class Result:
 
 
 def driver() -> Path:
-    """The program tests/tokenize_lines.cc: BGEM3_TOKENIZE_LINES, else of the bench or dev build."""
-    candidates = [ROOT / "build/bench/bin/tokenize_lines", ROOT / "build/dev/tests/tokenize_lines"]
+    """The program tests/tokenize_lines.cc: BGEM3_TOKENIZE_LINES, else that of the dev or bench build."""
+    candidates = [ROOT / "build/dev/tests/tokenize_lines", ROOT / "build/bench/bin/tokenize_lines"]
     if "BGEM3_TOKENIZE_LINES" in os.environ:
         candidates = [Path(os.environ["BGEM3_TOKENIZE_LINES"])]
     present = [path for path in candidates if path.exists()]
     if not present:
         raise FileNotFoundError(f"{' or '.join(map(str, candidates))}: build tokenize_lines first")
-    return max(present, key=lambda path: path.stat().st_mtime)
+    return present[0]
 
 
 def tokenize(path: Path, texts: Sequence[str | bytes], *flags: str) -> list[Result]:
@@ -63,7 +63,7 @@ def tokenize(path: Path, texts: Sequence[str | bytes], *flags: str) -> list[Resu
         (size,) = numbers(1)
         decoded = run.stdout[at : at + size].decode()
         at += size
-        results.append(Result(list(ids), list(zip(begins, ends)), decoded, bool(truncated), replaced))
+        results.append(Result(list(ids), list(zip(begins, ends, strict=True)), decoded, bool(truncated), replaced))
     assert at == len(run.stdout)
     return results
 
