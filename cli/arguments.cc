@@ -197,7 +197,8 @@ CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
       "--normalize", [&args] { args.embed.normalize = true; }, "Scale vectors to length one [the model's own]");
   app->add_flag_callback(
       "--no-normalize", [&args] { args.embed.normalize = false; }, "Leave their length as it is");
-  app->add_option("--prompt", args.embed.prompt, "Put this in front of every text")->type_name("TEXT");
+  app->add_option("--prompt", args.embed.prompt, "Put this in front of every text [the model's default prompt]")
+      ->type_name("TEXT");
   app->add_option("--prompt-name", args.prompt_name, "The same, by its name in config_sentence_transformers.json")
       ->type_name("NAME");
   add_machine(*app, args.open);
@@ -308,6 +309,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   if (embed_app->parsed()) {
     exclusive(*embed_app, "--normalize", "--no-normalize");
     exclusive(*embed_app, "--prompt", "--prompt-name");
+    embed.prompt_given = embed_app->count("--prompt") > 0;
     if (would_wait(embed.input)) return ShowText{program.help()};
     return embed;
   }

@@ -21,7 +21,8 @@ struct EmbedArguments {
   OpenOptions open;
   EmbedOptions embed;
   std::string prompt_name;
-  std::string output;  // "" and "-": standard output
+  bool prompt_given = false;  // --prompt, also an empty one: then the model's default prompt is not used
+  std::string output;         // "" and "-": standard output
   OnError on_error = OnError::fail;
   bool overwrite = false;
   bool quiet = false;

@@ -13,7 +13,10 @@ namespace bgem3::cli {
 
 namespace {
 
-std::string find_prompt(const ModelInfo& info, const std::string& name) {
+// The text of a named prompt; without a name, of the one the model itself asks for, if it does.
+std::string find_prompt(const ModelInfo& info, const std::string& asked) {
+  const std::string& name = asked.empty() ? info.default_prompt : asked;
+  if (name.empty()) return "";
   const auto found = info.prompts.find(name);
   if (found != info.prompts.end()) return found->second;
   std::string names;
@@ -41,7 +44,7 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
 
   const Embedder embedder = Embedder::open(arguments.open);
   EmbedOptions options = arguments.embed;
-  if (!arguments.prompt_name.empty()) options.prompt = find_prompt(embedder.info(), arguments.prompt_name);
+  if (!arguments.prompt_given) options.prompt = find_prompt(embedder.info(), arguments.prompt_name);
   // Options that fit no text are refused here, before the output is touched.
   const size_t columns = embedder.embed(std::span<const std::string_view>(), options).dimensions();
 

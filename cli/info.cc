@@ -36,6 +36,7 @@ std::string to_json(const ModelInfo& info) {
   json.key("prompts").begin_object();
   for (const auto& [name, prompt] : info.prompts) json.key(name).value(prompt);
   json.end_object();
+  json.key("default_prompt").value(info.default_prompt);
   json.key("files").begin_array();
   for (const ModelFile& file : info.files) {
     json.begin_object().key("name").value(file.name).key("path").value(file.path);
@@ -67,7 +68,9 @@ std::string to_text(const ModelInfo& info) {
   line("longest text", fmt::format("{} tokens", format_count(config.max_tokens)));
   line("vector", fmt::format("{} dimensions, {} pooling, {}", config.hidden, to_string(config.pooling),
                              config.normalize ? "length one" : "not normalized"));
-  for (const auto& [name, prompt] : info.prompts) line("prompt", fmt::format("{}: \"{}\"", name, prompt));
+  for (const auto& [name, prompt] : info.prompts) {
+    line("prompt", fmt::format("{}: \"{}\"{}", name, prompt, name == info.default_prompt ? " (default)" : ""));
+  }
   std::string isas;
   for (const std::string& isa : info.isas_present) isas += (isas.empty() ? "" : ", ") + isa;
   line("precision", info.dtype);

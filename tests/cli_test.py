@@ -174,7 +174,7 @@ def test_a_prompt_stands_in_front(program: Program, model: Path) -> None:
     assert prompted.tobytes() == program.embed(model, ["query: " + text for text in TEXTS]).tobytes()
 
 
-def test_a_prompt_by_name(program: Program, model: Path, tmp_path: Path) -> None:
+def test_a_prompt_by_name_or_by_default(program: Program, model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for file in model.iterdir():
@@ -184,6 +184,10 @@ def test_a_prompt_by_name(program: Program, model: Path, tmp_path: Path) -> None
     config.write_text(json.dumps({"prompts": {"query": "question: "}}))
     named = program.embed(folder, ["tide"], "--prompt-name", "query")
     assert named.tobytes() == program.embed(model, ["question: tide"]).tobytes()
+    plain = program.embed(folder, ["tide"])
+    config.write_text(json.dumps({"prompts": {"query": "question: "}, "default_prompt_name": "query"}))
+    assert program.embed(folder, ["tide"]).tobytes() == named.tobytes()
+    assert program.embed(folder, ["tide"], "--prompt", "").tobytes() == plain.tobytes()
 
 
 def test_truncate_dim_and_no_normalize(program: Program, model: Path) -> None:
