@@ -4,6 +4,9 @@
 set(bgem3_compile_options -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
     # Same bits everywhere: only explicit fused multiply-adds, no fast-math.
     -ffp-contract=off -fno-fast-math -fvisibility=hidden)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND bgem3_compile_options -Wno-restrict)  # false alarms on std::string + (GCC bug 105651)
+endif()
 if(BGEM3_WERROR)
   list(APPEND bgem3_compile_options -Werror)
 endif()

@@ -14,10 +14,10 @@ lower case                             17.0     Rust's standard library
 white space                            any      has not changed since 6.3
 =====================================  =======  ===================================================================
 
-Sources: PyPI packages uniseg 0.10.1 and unicodedata2 16.0.0 (Unicode 16), Python's own str.lower (at least Unicode 14), and
-Debian's perl (at least 5.36) for the age of code points. The data of Unicode 8 and 9 is Unicode 16's for code points of
-that age, with the few categories that changed since listed below; the lower case letters of Unicode 15 to 17 are listed
-too. tests/unicode_tables_test.py compares every code point with the library itself.
+Sources: PyPI packages uniseg 0.10.1 and unicodedata2 16.0.0 (Unicode 16), Python's own str.lower (at least 14), and
+Debian's perl (at least 5.36) for the age of code points. The data of Unicode 8 and 9 is Unicode 16's for code points
+of that age, with the few categories that changed since listed below; the lower case letters of Unicode 15 to 17 are
+listed too. tests/tokenizer_parity_test.py compares code points (all of them in its longer run) with the library itself.
 
     python3 -m venv /tmp/unicode && /tmp/unicode/bin/pip install unicodedata2==16.0.0 uniseg==0.10.1
     /tmp/unicode/bin/python tools/make_unicode_tables.py
@@ -147,9 +147,7 @@ def array(name: str, c_type: str, values: Iterable[int]) -> str:
 def two_stage(name: str, c_type: str, values: list[int]) -> str:
     """A table of all code points in two stages: the number of each block of 128, then the different blocks."""
     blocks: dict[tuple[int, ...], int] = {}
-    index = [
-        blocks.setdefault(tuple(values[i : i + BLOCK]), len(blocks)) for i in range(0, 0x110000, BLOCK)
-    ]
+    index = [blocks.setdefault(tuple(values[i : i + BLOCK]), len(blocks)) for i in range(0, 0x110000, BLOCK)]
     flat = [value for block in blocks for value in block]
     return array(f"{name}Index", "uint16_t", index) + "\n" + array(f"{name}Blocks", c_type, flat)
 
@@ -175,7 +173,8 @@ def main() -> None:
     OUTPUT.write_text(
         "\n".join(
             [
-                "// Written by tools/make_unicode_tables.py (Unicode 16, with parts of 8, 9 and 17): do not edit. Tables take many lines.",
+                "// Written by tools/make_unicode_tables.py (Unicode 16, with parts of 8, 9 and 17): do not edit. "
+                "Tables take many lines.",
                 "// clang-format off",
                 '#include "tokenizer/unicode_tables.h"\n',
                 "namespace bgem3::unicode {\n",

@@ -20,8 +20,11 @@ enum class InvalidUtf8 {
 
 // What to do with special tokens written out in a text ("<s>", "[SEP]", also forms that normalise to them).
 enum class SpecialTokensInText {
-  match,   // they become the special id: what Hugging Face tokenizers do
-  escape,  // no user text can ever produce a special id: they are ordinary characters
+  match,  // they become the special id: what Hugging Face tokenizers do
+  // They are ordinary characters: no text produces the id of an added token that the file marks as special, neither as
+  // a match in the text or in its normalised form, nor as a piece of the model's vocabulary ("<s>" is one in bge-m3's).
+  // Only the model's unknown id remains, for what is unknown.
+  escape,
 };
 
 // Options of one encode call. Every field affects the result.

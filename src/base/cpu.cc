@@ -11,6 +11,10 @@
 #include <sstream>
 #include <thread>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace bgem3 {
 namespace {
 
@@ -69,13 +73,21 @@ std::optional<double> cgroup_quota(const std::string& root) {
   });
 }
 
+#if defined(__x86_64__)
+// clang's __builtin_cpu_supports does not know this one.
+bool has_f16c() {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
+}
+#endif
+
 }  // namespace
 
 CpuFeatures cpu_features() {
 #if defined(__x86_64__)
   __builtin_cpu_init();  // its answers include what the operating system saves (XGETBV)
   CpuFeatures features;
-  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   return features;

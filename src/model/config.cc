@@ -15,7 +15,7 @@
 namespace bgem3 {
 namespace {
 
-constexpr size_t kLongestText = 16 << 20;  // of a configuration file: far above any real one
+constexpr size_t kLongestText = 4 << 20;  // of a configuration file: far above any real one
 
 // Far above any real encoder, and small enough that products of any three of them fit 64 bits.
 constexpr size_t kMostHidden = 1 << 16;

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLongestText = 16 << 20;  // of modules.json and of an index: far above any real one
+constexpr size_t kLongestText = 4 << 20;  // of modules.json and of an index: far above any real one
 
 constexpr const char* kTextFiles[] = {"config.json",
                                       "tokenizer.json",

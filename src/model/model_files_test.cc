@@ -45,12 +45,12 @@ Caught find_error(const TemporaryFolder& cache, const std::string& name) {
 TEST(CacheFolder, InTheOrderOfTheVariables) {
   CacheEnvironment environment;
   EXPECT_EQ(cache_folder(environment), "");
-  environment.home = "/home/x";
-  EXPECT_EQ(cache_folder(environment), "/home/x/.cache/huggingface/hub");
+  environment.home = "/users/x";
+  EXPECT_EQ(cache_folder(environment), "/users/x/.cache/huggingface/hub");
   environment.xdg_cache_home = "/xdg";
   EXPECT_EQ(cache_folder(environment), "/xdg/huggingface/hub");
   environment.hf_home = "~/hf";
-  EXPECT_EQ(cache_folder(environment), "/home/x/hf/hub");
+  EXPECT_EQ(cache_folder(environment), "/users/x/hf/hub");
   environment.huggingface_hub_cache = "/old";
   EXPECT_EQ(cache_folder(environment), "/old");
   environment.hf_hub_cache = "/hub";

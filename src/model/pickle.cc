@@ -56,51 +56,12 @@ constexpr GlobalName kGlobals[] = {
     {"torch", "LongStorage", Global::long_storage},
 };
 
-// Names of opcodes that the machine does not run, for messages.
+// Names of opcodes that the machine does not run but that other pickles have, for messages.
 constexpr std::pair<uint8_t, const char*> kForeignOpcodes[] = {
-    {'i', "INST"},
-    {'o', "OBJ"},
-    {0x81, "NEWOBJ"},
-    {0x92, "NEWOBJ_EX"},
-    {0x93, "STACK_GLOBAL"},
-    {0x82, "EXT1"},
-    {0x83, "EXT2"},
-    {0x84, "EXT4"},
-    {'P', "PERSID"},
-    {'N', "NONE"},
-    {'G', "BINFLOAT"},
-    {'F', "FLOAT"},
-    {'I', "INT"},
-    {'L', "LONG"},
-    {0x8b, "LONG4"},
-    {'S', "STRING"},
-    {'T', "BINSTRING"},
-    {'U', "SHORT_BINSTRING"},
-    {'V', "UNICODE"},
-    {0x8c, "SHORT_BINUNICODE"},
-    {0x8d, "BINUNICODE8"},
-    {'B', "BINBYTES"},
-    {'C', "SHORT_BINBYTES"},
-    {0x8e, "BINBYTES8"},
-    {0x96, "BYTEARRAY8"},
-    {']', "EMPTY_LIST"},
-    {'l', "LIST"},
-    {'a', "APPEND"},
-    {'e', "APPENDS"},
-    {'d', "DICT"},
-    {0x8f, "EMPTY_SET"},
-    {0x90, "ADDITEMS"},
-    {0x91, "FROZENSET"},
-    {'0', "POP"},
-    {'1', "POP_MARK"},
-    {'2', "DUP"},
-    {'p', "PUT"},
-    {'g', "GET"},
-    {0x94, "MEMOIZE"},
-    {0x95, "FRAME"},
-    {0x97, "NEXT_BUFFER"},
-    {0x98, "READONLY_BUFFER"},
-};
+    {'i', "INST"},     {'o', "OBJ"},        {0x81, "NEWOBJ"}, {0x92, "NEWOBJ_EX"}, {0x93, "STACK_GLOBAL"},
+    {0x82, "EXT1"},    {0x83, "EXT2"},      {0x84, "EXT4"},   {'P', "PERSID"},     {'N', "NONE"},
+    {'G', "BINFLOAT"}, {']', "EMPTY_LIST"}, {'a', "APPEND"},  {'e', "APPENDS"},    {0x8c, "SHORT_BINUNICODE"},
+    {0x94, "MEMOIZE"}, {0x95, "FRAME"}};
 
 using Index = uint32_t;  // of a value
 
@@ -282,8 +243,7 @@ class Machine {
       if (foreign == opcode) name = foreign_name;
     }
     unsupported(
-        "opcode 0x{:02x} ({}) is not one of a state dictionary's; if you trust the file, save its tensors as "
-        "safetensors",
+        "opcode 0x{:02x} ({}) is not one of a state dictionary's; if you trust the file, save it as safetensors",
         opcode, name);
   }
 

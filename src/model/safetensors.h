@@ -12,9 +12,10 @@
 namespace bgem3 {
 
 // The tensors of one file, in the order of their data; views into `bytes`. `file` stands for it in messages.
-// Every rule of the format is checked (header length, JSON, known types, shape times element size equal to the range,
-// ranges that cover the data without hole, overlap or rest), so that a view never leaves `bytes`. Values are not looked
-// at. Throws ModelLoadingError (corrupt, or unsupported for an element type that the format does not have).
+// Every rule of the format is checked (header length: at most 4 MiB here, JSON, known types, shape times element size
+// equal to the range, ranges that cover the data without hole, overlap or rest), so that a view never leaves `bytes`.
+// Values are not looked at. Throws ModelLoadingError (corrupt, or unsupported for an element type that the format does
+// not have).
 std::vector<Tensor> parse_safetensors(std::span<const std::byte> bytes, std::string_view file);
 
 // The weight_map of model.safetensors.index.json: tensor name to shard. Shards are bare file names.

@@ -1,7 +1,5 @@
 #include "model/tensor.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -43,8 +41,8 @@ float widen_f16(uint16_t bits) {
 // Elements are copied in blocks to aligned memory first: a file's tensors may start at any byte.
 constexpr size_t kBlock = 1024;
 
-template <typename Bits, typename Widen>
-void widen(const std::byte* from, std::span<float> out, Widen widen_one) {
+template <typename Bits, float (*widen_one)(Bits)>
+void widen(const std::byte* from, std::span<float> out) {
   std::array<Bits, kBlock> block;
   for (size_t done = 0; done < out.size(); done += kBlock) {
     const size_t count = std::min(kBlock, out.size() - done);
@@ -71,12 +69,21 @@ std::optional<size_t> find_exponent(std::span<const std::byte> bytes, Bits expon
   return std::nullopt;
 }
 
+[[noreturn]] void refuse_type(const Tensor& tensor) {
+  fail<EmbeddingGenerationError>(ErrorCode::internal, "{}: tensor {} is {}, expected F32, F16 or BF16", tensor.file,
+                                 quote(tensor.name), to_string(tensor.dtype));
+}
+
 }  // namespace
 
 const char* to_string(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].name; }
 size_t bits_of(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].bits; }
 
-std::string shape_text(const std::vector<size_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<size_t>& shape) {
+  std::string text;
+  for (const size_t size : shape) text += fmt::format("{}{}", text.empty() ? "" : ", ", size);
+  return "[" + text + "]";
+}
 
 void convert_to_f32(const Tensor& tensor, size_t first, std::span<float> out) {
   BGEM3_CHECK(first <= tensor.elements() && out.size() <= tensor.elements() - first);
@@ -84,13 +91,13 @@ void convert_to_f32(const Tensor& tensor, size_t first, std::span<float> out) {
   const std::byte* from = tensor.bytes.data() + first * bits_of(tensor.dtype) / 8;
   switch (tensor.dtype) {
     case DType::f32:
-      return widen<uint32_t>(from, out, widen_f32);
+      return widen<uint32_t, widen_f32>(from, out);
     case DType::bf16:
-      return widen<uint16_t>(from, out, widen_bf16);
+      return widen<uint16_t, widen_bf16>(from, out);
     case DType::f16:
-      return widen<uint16_t>(from, out, widen_f16);
+      return widen<uint16_t, widen_f16>(from, out);
     default:
-      BGEM3_CHECK(!"a tensor of floats");
+      refuse_type(tensor);
   }
 }
 
@@ -103,9 +110,8 @@ std::optional<size_t> find_non_finite(const Tensor& tensor) {
     case DType::f16:
       return find_exponent<uint16_t>(tensor.bytes, 0x7C00u);
     default:
-      BGEM3_CHECK(!"a tensor of floats");
+      refuse_type(tensor);
   }
-  return std::nullopt;
 }
 
 void refuse_non_finite(const Tensor& tensor) {

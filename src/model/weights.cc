@@ -17,7 +17,7 @@
 namespace bgem3 {
 namespace {
 
-constexpr size_t kLongestIndex = 16 << 20;
+constexpr size_t kLongestIndex = 4 << 20;
 
 // A shape as members of ModelConfig; a vector has no columns.
 using Size = size_t ModelConfig::*;

@@ -65,6 +65,10 @@ std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::match(std::string_vie
 void AddedTokenMatcher::split(std::string_view text, bool escape_special, std::vector<AddedTokenPiece>& pieces) const {
   size_t done = 0;
   for (size_t at = empty_ ? text.size() : 0; at < text.size();) {
+    if (entries_[static_cast<unsigned char>(text[at])].empty()) {
+      ++at;
+      continue;
+    }
     const auto found = match(text, at);
     if (!found) {
       ++at;

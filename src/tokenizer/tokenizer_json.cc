@@ -283,7 +283,8 @@ void read_added_tokens(const Json* json, TokenizerParts& parts) {
     }
     parts.added_tokens.push_back(std::move(token));
   }
-  std::ranges::stable_partition(parts.added_tokens, [](const AddedToken& token) { return token.special; });
+  std::stable_partition(parts.added_tokens.begin(), parts.added_tokens.end(),
+                        [](const AddedToken& token) { return token.special; });
 }
 
 }  // namespace

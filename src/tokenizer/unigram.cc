@@ -14,6 +14,13 @@ constexpr double kUnknownPenalty = 10;
 // A stretch is cut only when it is this long: shorter ones cost less as a whole.
 constexpr size_t kCutBytes = 1024;
 
+// Of the pieces, and of any one character.
+size_t longest(const std::vector<std::string>& pieces) {
+  size_t bytes = 4;
+  for (const std::string& piece : pieces) bytes = std::max(bytes, piece.size());
+  return bytes;
+}
+
 std::vector<uint32_t> ids_from_0(size_t count) {
   std::vector<uint32_t> ids(count);
   std::iota(ids.begin(), ids.end(), uint32_t{0});
@@ -26,6 +33,7 @@ Unigram::Unigram(const std::vector<std::string>& pieces, std::vector<double> sco
     : scores_(std::move(scores)),
       unknown_score_(*std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty),
       unknown_id_(unknown_id),
+      longest_piece_(longest(pieces)),
       trie_(std::vector<std::string_view>(pieces.begin(), pieces.end()), ids_from_0(pieces.size())) {}
 
 // Appends tokens in the order of the word, and makes one of neighbouring unknown ones.
@@ -69,46 +77,47 @@ void Unigram::encode(std::string_view word, size_t limit, const uint8_t* exclude
   TokenWriter writer(*this, word, excluded, tokens);
   size_t cut = 0;
   size_t reach = 0;  // the furthest place reached so far, from the cut
-  best.assign(1, {0, 0, 0});
+  best.assign(std::min(word.size(), kCutBytes + longest_piece_) + 1, {0, 0, 0});
   const auto offer = [&](size_t place, double score, uint32_t id, size_t size) {
-    if (place > reach) {
-      reach = place;
-      best.resize(reach + 1, {0, 0, 0});
-    }
     Workspace::Best& there = best[place];
     if (there.size == 0 || score > there.score) there = {score, id, static_cast<uint32_t>(size)};
+    reach = std::max(reach, place);
   };
   const auto write_until = [&](size_t place) {
     reversed.clear();
     for (size_t end = place; end > 0; end -= best[end].size) {
       reversed.push_back({best[end].id, cut + end - best[end].size, cut + end});
     }
-    for (size_t i = reversed.size(); i > 0; --i)
+    for (size_t i = reversed.size(); i > 0; --i) {
       writer.write(reversed[i - 1].id, reversed[i - 1].begin, reversed[i - 1].end);
+    }
   };
 
   for (size_t at = 0; at < word.size();) {
-    if (at - cut == reach && reach >= kCutBytes) {
+    size_t here = at - cut;
+    if (here == reach && reach >= kCutBytes) {
       write_until(reach);
       if (tokens.size() > limit) return;
       best[0] = best[reach];
-      best.resize(1);
+      std::fill_n(best.begin() + 1, reach, Workspace::Best{0, 0, 0});
       cut = at;
-      reach = 0;
+      reach = here = 0;
     }
-    const double score_here = best[at - cut].score;
+    const size_t furthest = here + std::min(longest_piece_, word.size() - at);
+    if (best.size() <= furthest) best.resize(std::max(2 * best.size(), furthest + 1), {0, 0, 0});
+    const double score_here = best[here].score;
     const size_t character_size = utf8::length(word[at]);
     bool character_known = false;
     const Trie::Node* node = &trie_.root();
-    for (size_t end = at; end < word.size();) {
-      node = trie_.step(*node, word[end++]);
+    for (size_t size = 1; at + size <= word.size(); ++size) {
+      node = trie_.step(*node, word[at + size - 1]);
       if (!node) break;
       const uint32_t id = node->id();
       if (id == Trie::kNoId || (excluded && excluded[id])) continue;
-      offer(end - cut, scores_[id] + score_here, id, end - at);
-      character_known |= end - at == character_size;
+      offer(here + size, scores_[id] + score_here, id, size);
+      character_known |= size == character_size;
     }
-    if (!character_known) offer(at + character_size - cut, unknown_score_ + score_here, unknown_id_, character_size);
+    if (!character_known) offer(here + character_size, unknown_score_ + score_here, unknown_id_, character_size);
     at += character_size;
   }
   write_until(reach);

@@ -46,6 +46,7 @@ class Unigram {
   std::vector<double> scores_;
   double unknown_score_;
   uint32_t unknown_id_;
+  size_t longest_piece_;  // bytes
   Trie trie_;
 };
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import math
 import random
-import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from peers import MAX_ERROR, PEER_FACTOR, Transformers, largest_error
 from sentence_transformers import SentenceTransformer
 from support import ROOT, Program, read_golden
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from peers import MAX_ERROR, PEER_FACTOR, Transformers, largest_error
 
 SCIFACT = ROOT / "../shared/data/scifact.tar.xz"
 
