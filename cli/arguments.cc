@@ -31,7 +31,8 @@ Examples:
 
 constexpr const char* kProgramFooter =
     R"(Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some records were rejected; 4 output cannot be written;
-5 model cannot be loaded; 130, 143 stopped by SIGINT, SIGTERM. Results go to standard output, messages to standard error.)";
+5 model cannot be loaded; 130, 143 stopped by SIGINT, SIGTERM.
+Results go to standard output, messages to standard error.)";
 
 constexpr const char* kEmbedHelp = R"(Embed texts: one vector for each line or JSONL record.
 
@@ -43,10 +44,10 @@ Examples:
 )";
 
 constexpr const char* kInputFooter =
-    R"(Input: files are read one after the other; - is standard input. With --input-format auto, names that end in .jsonl or
-.ndjson are JSONL and .txt is lines; any other input is JSONL if its first line begins with '{'. As lines, every line is a
-text, empty ones too. As JSONL, blank lines are passed over, a record without an id gets its row (from 0, over all
-files), and records that are not valid UTF-8 are always rejected. A line may have 64 MiB.)";
+    R"(Input: files are read one after the other; - is standard input. With --input-format auto, names that end in
+.jsonl or .ndjson are JSONL and .txt is lines; any other input is JSONL if its first line begins with '{'. As lines,
+every line is a text, empty ones too. As JSONL, blank lines are passed over, a record without an id gets its row (from
+0, over all files), and records that are not valid UTF-8 are always rejected. A line may have 64 MiB.)";
 
 constexpr const char* kTokenizeHelp =
     R"(Show how texts become tokens: JSON lines with id, ids, tokens, offsets (bytes) and truncated.

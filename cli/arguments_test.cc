@@ -19,6 +19,7 @@ Arguments parse(std::vector<const char*> words, bool terminal = false) {
 std::string usage_error(std::vector<const char*> words) {
   const std::string message = message_of<UsageError>([&] { parse(words); });
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  EXPECT_NE(message, "(no error was thrown)");
   return message;
 }
 

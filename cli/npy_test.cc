@@ -1,5 +1,6 @@
 #include "npy.h"
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <cmath>
@@ -15,7 +16,7 @@ namespace {
 
 using namespace std::string_literals;
 
-class NpyTest : public FolderTest {
+class NpyTest : public ::testing::Test, protected TestFolder {
  protected:
   // A file of format 1.0 with this header text (a newline is added) and this data.
   std::string make_npy(const std::string& header, const std::string& data = "") const {

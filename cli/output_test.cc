@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -11,7 +12,7 @@
 namespace bgem3::cli {
 namespace {
 
-class OutputTest : public FolderTest {};
+class OutputTest : public ::testing::Test, protected TestFolder {};
 
 // Files may not grow over a size while it lives: writing then fails as on a full disk.
 class FileSizeLimit {

@@ -1,6 +1,7 @@
 #include "text_reader.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@ namespace {
 
 using namespace std::string_literals;
 
-class TextReaderTest : public FolderTest {
+class TextReaderTest : public ::testing::Test, protected TestFolder {
  protected:
   static std::vector<Record> read(InputOptions options) {
     TextReader reader(std::move(options));

@@ -71,7 +71,9 @@ def wait_for_work(process: subprocess.Popen[bytes]) -> None:
         ("there.jsonl/out.npy", [], 4, "is not a folder"),
     ],
 )
-def test_impossible_outputs(program: Program, tmp_path: Path, name: str, flags: list[str], code: int, part: str) -> None:
+def test_impossible_outputs(
+    program: Program, tmp_path: Path, name: str, flags: list[str], code: int, part: str
+) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text('{"text":"x"}')
     (tmp_path / "folder.npy").mkdir()
@@ -228,7 +230,9 @@ def test_a_signal_while_waiting_for_input(program: Program, model: Path, number:
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_a_signal_at_work_keeps_whole_lines_in_order(program: Program, model: Path, many: Path, number: int, code: int) -> None:
+def test_a_signal_at_work_keeps_whole_lines_in_order(
+    program: Program, model: Path, many: Path, number: int, code: int
+) -> None:
     process = start(program, "embed", many, "--model", model)
     assert process.stdout
     first = process.stdout.readline()
