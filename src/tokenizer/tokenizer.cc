@@ -233,7 +233,7 @@ std::string_view Tokenizer::token(uint32_t id) const { return impl_->token(id); 
 std::optional<uint32_t> Tokenizer::find_id(std::string_view token) const {
   const auto added = impl_->by_content.find(token);
   if (added != impl_->by_content.end()) return added->second->id;
-  return std::visit([&](const auto& model) { return model.trie().find(token); }, impl_->parts.model);
+  return std::visit([&](const auto& model) { return model.find(token); }, impl_->parts.model);
 }
 
 std::string_view Tokenizer::kind() const {

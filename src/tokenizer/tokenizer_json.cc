@@ -167,7 +167,7 @@ Unigram read_unigram(const Json& json, Vocabulary& vocabulary) {
   const Json* unknown = json.find("unk_id");
   if (is_null(unknown)) unsupported(json, "Unigram without unk_id");
   const auto unknown_id = static_cast<uint32_t>(unknown->integer(pieces.size() - 1));
-  Unigram model(pieces, std::move(scores), unknown_id);
+  Unigram model(pieces, scores, unknown_id);
   vocabulary.assign(std::make_move_iterator(pieces.begin()), std::make_move_iterator(pieces.end()));
   return model;
 }
@@ -255,9 +255,6 @@ void read_template(const Json* json, TokenizerParts& parts) {
 // Hugging Face library does whatever the file says. A file that says otherwise is refused.
 void read_added_tokens(const Json* json, TokenizerParts& parts) {
   if (is_null(json)) return;
-  const auto& model = parts.model;
-  const Trie& trie =
-      std::holds_alternative<Unigram>(model) ? std::get<Unigram>(model).trie() : std::get<WordPiece>(model).trie();
   const auto in_use = [](const std::optional<std::string>& token) { return token.has_value(); };
   const auto vocabulary_size = static_cast<uint32_t>(std::ranges::count_if(parts.vocabulary, in_use));
   uint32_t next_id = vocabulary_size;
@@ -274,7 +271,7 @@ void read_added_tokens(const Json* json, TokenizerParts& parts) {
                      .special = entry.at("special").boolean()};
     if (token.content.empty()) unsupported(entry, "an empty added token");
     if (!contents.insert(token.content).second) corrupt(entry, "the added token \"{}\" appears twice", token.content);
-    const auto in_vocabulary = trie.find(token.content);
+    const auto in_vocabulary = std::visit([&](const auto& model) { return model.find(token.content); }, parts.model);
     const uint32_t expected = in_vocabulary ? *in_vocabulary : next_id;
     next_id = std::max({next_id, vocabulary_size, expected + 1});
     if (token.id != expected || !ids.insert(token.id).second) {

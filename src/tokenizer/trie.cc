@@ -4,26 +4,42 @@
 
 namespace bgem3 {
 
+namespace {
+
+uint64_t first_bytes(std::string_view text) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < sizeof bytes; ++i) {
+    bytes = bytes << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<size_t> sorted_order(const std::vector<std::string_view>& strings) {
+  // The first bytes as a number decide most comparisons without a look at the strings.
+  std::vector<std::pair<uint64_t, size_t>> keys;
+  keys.reserve(strings.size());
+  for (size_t i = 0; i < strings.size(); ++i) {
+    if (!strings[i].empty()) keys.emplace_back(first_bytes(strings[i]), i);
+  }
+  std::ranges::sort(keys, [&](const auto& a, const auto& b) {
+    if (a.first != b.first) return a.first < b.first;
+    const int order = strings[a.second].compare(strings[b.second]);
+    return order != 0 ? order < 0 : a.second < b.second;
+  });
+  std::vector<size_t> order;
+  order.reserve(keys.size());
+  for (const auto& [bytes, i] : keys) order.push_back(i);
+  return order;
+}
+
 // Places the nodes, parents before children. Free places are kept in a ring; only the last blocks of 256 take part, so
 // that finding a place takes constant time, and the few that stay free before are given up.
 class Trie::Builder {
  public:
   Builder(const std::vector<std::string_view>& strings, const std::vector<uint32_t>& ids, Trie& trie)
-      : strings_(strings), ids_(ids), trie_(trie) {
-    // The first bytes as a number decide most comparisons without a look at the strings.
-    std::vector<std::pair<uint64_t, size_t>> keys;
-    keys.reserve(strings.size());
-    for (size_t i = 0; i < strings.size(); ++i) {
-      if (!strings[i].empty()) keys.emplace_back(first_bytes(strings[i]), i);
-    }
-    std::ranges::sort(keys, [&](const auto& a, const auto& b) {
-      if (a.first != b.first) return a.first < b.first;
-      const int order = strings[a.second].compare(strings[b.second]);
-      return order != 0 ? order < 0 : a.second < b.second;
-    });
-    order_.reserve(keys.size());
-    for (const auto& [bytes, i] : keys) order_.push_back(i);
-  }
+      : strings_(strings), ids_(ids), trie_(trie), order_(sorted_order(strings)) {}
 
   void build() {
     trie_.nodes_.resize(kBlock);  // stays free: nodes without children have base 0
@@ -43,13 +59,6 @@ class Trie::Builder {
   static constexpr uint32_t kBlock = 256;
   static constexpr uint32_t kOpenBlocks = 16;
   static constexpr uint32_t kRoot = UINT32_MAX;  // in place of an index into nodes_
-
-  static uint64_t first_bytes(std::string_view text) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < sizeof bytes; ++i)
-      bytes = bytes << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
-    return bytes;
-  }
 
   // The strings order_[begin, end) share their first `depth` bytes, which lead to `node`.
   struct Group {

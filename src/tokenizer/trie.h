@@ -9,6 +9,9 @@
 
 namespace bgem3 {
 
+// The places of the strings that are not empty, in the order of their bytes; equal strings as they stand.
+std::vector<size_t> sorted_order(const std::vector<std::string_view>& strings);
+
 // A double array: a node has a base, and its child for a byte stands at `base ^ byte`. No two nodes have the same base,
 // so the byte written at a place says whether the child is there. Eight bytes a node. Immutable.
 class Trie {

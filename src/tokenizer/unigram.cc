@@ -1,7 +1,6 @@
 #include "tokenizer/unigram.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "tokenizer/utf8.h"
 
@@ -21,20 +20,35 @@ size_t longest(const std::vector<std::string>& pieces) {
   return bytes;
 }
 
-std::vector<uint32_t> ids_from_0(size_t count) {
-  std::vector<uint32_t> ids(count);
-  std::iota(ids.begin(), ids.end(), uint32_t{0});
-  return ids;
+constexpr uint32_t kUnknownRank = UINT32_MAX;
+
+// The trie of the pieces with their ranks; fills in the ids by rank.
+Trie make_trie(const std::vector<std::string>& pieces, std::vector<uint32_t>& ids) {
+  const std::vector<std::string_view> strings(pieces.begin(), pieces.end());
+  std::vector<std::string_view> sorted;
+  std::vector<uint32_t> ranks;
+  for (const size_t id : sorted_order(strings)) {
+    sorted.push_back(strings[id]);
+    ranks.push_back(static_cast<uint32_t>(ids.size()));
+    ids.push_back(static_cast<uint32_t>(id));
+  }
+  return Trie(sorted, ranks);
 }
 
 }  // namespace
 
-Unigram::Unigram(const std::vector<std::string>& pieces, std::vector<double> scores, uint32_t unknown_id)
-    : scores_(std::move(scores)),
-      unknown_score_(*std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty),
+Unigram::Unigram(const std::vector<std::string>& pieces, const std::vector<double>& scores, uint32_t unknown_id)
+    : unknown_score_(*std::min_element(scores.begin(), scores.end()) - kUnknownPenalty),
       unknown_id_(unknown_id),
       longest_piece_(longest(pieces)),
-      trie_(std::vector<std::string_view>(pieces.begin(), pieces.end()), ids_from_0(pieces.size())) {}
+      trie_(make_trie(pieces, ids_)) {
+  for (const uint32_t id : ids_) scores_.push_back(scores[id]);
+}
+
+std::optional<uint32_t> Unigram::find(std::string_view piece) const {
+  const auto rank = trie_.find(piece);
+  return rank ? std::optional(ids_[*rank]) : std::nullopt;
+}
 
 // Appends tokens in the order of the word, and makes one of neighbouring unknown ones.
 class Unigram::TokenWriter {
@@ -56,7 +70,7 @@ class Unigram::TokenWriter {
   void finish_unknown() {
     if (!in_unknown_) return;
     Token& token = tokens_.back();
-    const auto id = model_.trie_.find(word_.substr(token.begin, token.end - token.begin));
+    const auto id = model_.find(word_.substr(token.begin, token.end - token.begin));
     if (id && !(excluded_ && excluded_[*id])) token.id = *id;
     in_unknown_ = false;
   }
@@ -78,15 +92,16 @@ void Unigram::encode(std::string_view word, size_t limit, const uint8_t* exclude
   size_t cut = 0;
   size_t reach = 0;  // the furthest place reached so far, from the cut
   best.assign(std::min(word.size(), kCutBytes + longest_piece_) + 1, {0, 0, 0});
-  const auto offer = [&](size_t place, double score, uint32_t id, size_t size) {
+  const auto offer = [&](size_t place, double score, uint32_t rank, size_t size) {
     Workspace::Best& there = best[place];
-    if (there.size == 0 || score > there.score) there = {score, id, static_cast<uint32_t>(size)};
+    if (there.size == 0 || score > there.score) there = {score, rank, static_cast<uint32_t>(size)};
     reach = std::max(reach, place);
   };
   const auto write_until = [&](size_t place) {
     reversed.clear();
     for (size_t end = place; end > 0; end -= best[end].size) {
-      reversed.push_back({best[end].id, cut + end - best[end].size, cut + end});
+      const uint32_t rank = best[end].rank;
+      reversed.push_back({rank == kUnknownRank ? unknown_id_ : ids_[rank], cut + end - best[end].size, cut + end});
     }
     for (size_t i = reversed.size(); i > 0; --i) {
       writer.write(reversed[i - 1].id, reversed[i - 1].begin, reversed[i - 1].end);
@@ -112,12 +127,12 @@ void Unigram::encode(std::string_view word, size_t limit, const uint8_t* exclude
     for (size_t size = 1; at + size <= word.size(); ++size) {
       node = trie_.step(*node, word[at + size - 1]);
       if (!node) break;
-      const uint32_t id = node->id();
-      if (id == Trie::kNoId || (excluded && excluded[id])) continue;
-      offer(here + size, scores_[id] + score_here, id, size);
+      const uint32_t rank = node->id();
+      if (rank == Trie::kNoId || (excluded && excluded[ids_[rank]])) continue;
+      offer(here + size, scores_[rank] + score_here, rank, size);
       character_known |= size == character_size;
     }
-    if (!character_known) offer(here + character_size, unknown_score_ + score_here, unknown_id_, character_size);
+    if (!character_known) offer(here + character_size, unknown_score_ + score_here, kUnknownRank, character_size);
     at += character_size;
   }
   write_until(reach);

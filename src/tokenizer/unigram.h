@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,7 @@ class Unigram {
     friend class Unigram;
     struct Best {
       double score;   // of the best way to reach a place in the word
-      uint32_t id;    // its last piece
+      uint32_t rank;  // its last piece
       uint32_t size;  // bytes of that piece; 0: not reached yet
     };
     std::vector<Best> best;
@@ -27,7 +28,7 @@ class Unigram {
   };
 
   // Piece i has id i; of equal pieces the last counts.
-  Unigram(const std::vector<std::string>& pieces, std::vector<double> scores, uint32_t unknown_id);
+  Unigram(const std::vector<std::string>& pieces, const std::vector<double>& scores, uint32_t unknown_id);
 
   // Appends the tokens of a word, with offsets into the word. Ties go to the piece that begins earlier. Runs of unknown
   // characters are one token. Scores are summed in float64 from the left, as the Hugging Face library does.
@@ -38,16 +39,20 @@ class Unigram {
   void encode(std::string_view word, size_t limit, const uint8_t* excluded, Workspace& workspace,
               std::vector<Token>& tokens) const;
 
-  const Trie& trie() const { return trie_; }
+  // The id of a piece.
+  std::optional<uint32_t> find(std::string_view piece) const;
 
  private:
   class TokenWriter;
 
-  std::vector<double> scores_;
+  // Pieces are numbered by rank, in the order of their bytes: pieces that begin alike, which are looked at one after
+  // the other, then have their scores side by side.
+  std::vector<uint32_t> ids_;   // by rank
+  std::vector<double> scores_;  // by rank
   double unknown_score_;
   uint32_t unknown_id_;
   size_t longest_piece_;  // bytes
-  Trie trie_;
+  Trie trie_;             // leads to ranks
 };
 
 }  // namespace bgem3

@@ -27,7 +27,8 @@ class WordPiece {
   // `excluded`, if not null, has one byte for each id: pieces where it is not 0 are not used.
   void encode(std::string_view word, const uint8_t* excluded, std::vector<Token>& tokens) const;
 
-  const Trie& trie() const { return trie_; }
+  // The id of a string of the vocabulary.
+  std::optional<uint32_t> find(std::string_view token) const { return trie_.find(token); }
 
  private:
   Trie trie_;
