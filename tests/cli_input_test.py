@@ -89,7 +89,9 @@ BAD_RECORDS = {
 
 
 @pytest.mark.parametrize("name", BAD_RECORDS)
-def test_bad_records_are_rejected_with_line_and_reason(program: Program, model: Path, tmp_path: Path, name: str) -> None:
+def test_bad_records_are_rejected_with_line_and_reason(
+    program: Program, model: Path, tmp_path: Path, name: str
+) -> None:
     line, reason = BAD_RECORDS[name]
     source = tmp_path / "in.jsonl"
     source.write_bytes(b'{"text":"first","id":"a"}\n' + line + b'\n{"text":"last","id":"b"}\n')
@@ -145,7 +147,10 @@ def test_empty_and_blank_texts_are_embedded(program: Program, model: Path) -> No
     assert [r["tokens"] for r in records(result.stdout)][:2] == [2, 2]
 
 
-@pytest.mark.parametrize("text", ["\u200e\u202eabc\u202c", "👩\u200d👩\u200d👧 🇩🇪 👍🏽", "\ue000\uffff\U0010fffe\u0378", "a" + "\u0301" * 1000])
+@pytest.mark.parametrize(
+    "text",
+    ["\u200e\u202eabc\u202c", "👩\u200d👩\u200d👧 🇩🇪 👍🏽", "\ue000\uffff\U0010fffe\u0378", "a" + "\u0301" * 1000],
+)
 def test_unusual_texts_are_embedded(program: Program, model: Path, text: str) -> None:
     assert np.isfinite(program.embed(model, [text])).all()
 
@@ -168,7 +173,9 @@ def test_a_line_over_the_limit_is_rejected_not_held(program: Program, model: Pat
     assert b"stdin:2: the line is longer than 67108864 bytes" in result.stderr
 
 
-@pytest.mark.parametrize("data", [b"one\ntwo\n", b"one\ntwo", b"one\r\ntwo\r\n", b"\xef\xbb\xbfone\ntwo\n", b"\xef\xbb\xbfone\r\ntwo"])
+@pytest.mark.parametrize(
+    "data", [b"one\ntwo\n", b"one\ntwo", b"one\r\ntwo\r\n", b"\xef\xbb\xbfone\ntwo\n", b"\xef\xbb\xbfone\r\ntwo"]
+)
 def test_line_ends_and_byte_order_mark(program: Program, model: Path, data: bytes) -> None:
     found = [r["embedding"] for r in records(program.run("embed", "-", "--model", model, stdin=data).stdout)]
     assert np.array(found, np.float32).tobytes() == program.embed(model, ["one", "two"]).tobytes()

@@ -63,7 +63,9 @@ def wait_for_work(process: subprocess.Popen[bytes]) -> None:
         ("there.jsonl/out.npy", [], 4, "Not a directory"),
     ],
 )
-def test_impossible_outputs(program: Program, tmp_path: Path, name: str, flags: list[str], code: int, part: str) -> None:
+def test_impossible_outputs(
+    program: Program, tmp_path: Path, name: str, flags: list[str], code: int, part: str
+) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text('{"text":"x"}')
     (tmp_path / "folder.npy").mkdir()
@@ -220,7 +222,9 @@ def test_a_signal_while_waiting_for_input(program: Program, model: Path, number:
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_a_signal_at_work_keeps_whole_lines_in_order(program: Program, model: Path, many: Path, number: int, code: int) -> None:
+def test_a_signal_at_work_keeps_whole_lines_in_order(
+    program: Program, model: Path, many: Path, number: int, code: int
+) -> None:
     process = start(program, "embed", many, "--model", model)
     assert process.stdout
     first = process.stdout.readline()
@@ -247,7 +251,9 @@ def test_a_signal_publishes_no_half_npy(program: Program, model: Path, tmp_path:
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_second_signal_leaves_at_once(program: Program, model: Path, many: Path, number: int, code: int) -> None:
-    process = start(program, "embed", many, "--model", model)  # nobody reads: it hangs in writing, and that is the point
+    process = start(
+        program, "embed", many, "--model", model
+    )  # nobody reads: it hangs in writing, and that is the point
     assert process.stdout and process.stderr
     wait_for_work(process)
     process.stdout.readline()

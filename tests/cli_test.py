@@ -46,7 +46,9 @@ def error_line(result: Any) -> str:
 # Usage
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], *([c, "--help"] for c in ("embed", "tokenize", "info", "search"))])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], *([c, "--help"] for c in ("embed", "tokenize", "info", "search"))]
+)
 def test_help_begins_with_examples_and_succeeds(program: Program, arguments: list[str]) -> None:
     result = program.run(*arguments)
     text = result.stdout.decode()
@@ -86,9 +88,15 @@ def test_isa_nonsense_lists_the_valid_names(program: Program, model: Path) -> No
 
 @pytest.mark.parametrize(
     ("flags", "part"),
-    [(["--max-length", "1000000"], "max_tokens"), (["--truncate-dim", "1000"], "truncate_dim"), (["--prompt-name", "no"], "no")],
+    [
+        (["--max-length", "1000000"], "max_tokens"),
+        (["--truncate-dim", "1000"], "truncate_dim"),
+        (["--prompt-name", "no"], "no"),
+    ],
 )
-def test_options_that_do_not_fit_the_model(program: Program, model: Path, tmp_path: Path, flags: list[str], part: str) -> None:
+def test_options_that_do_not_fit_the_model(
+    program: Program, model: Path, tmp_path: Path, flags: list[str], part: str
+) -> None:
     result = program.run("embed", "-", "--model", model, "-o", tmp_path / "a.npy", *flags, stdin="x", check=False)
     assert result.returncode == 2 and part in error_line(result)
     assert list(tmp_path.iterdir()) == []
@@ -132,7 +140,13 @@ def test_order_of_the_input_is_kept(program: Program, model: Path) -> None:
 
 
 def test_ids_are_passed_on(program: Program, model: Path) -> None:
-    lines = ['{"text":"a","id":"x\\"y"}', '{"text":"b","id":-3}', "", '{"text":"c"}', '{"text":"d","id":18446744073709551615}']
+    lines = [
+        '{"text":"a","id":"x\\"y"}',
+        '{"text":"b","id":-3}',
+        "",
+        '{"text":"c"}',
+        '{"text":"d","id":18446744073709551615}',
+    ]
     result = program.run("embed", "-", "--model", model, stdin="\n".join(lines))
     assert [r["id"] for r in records(result.stdout)] == ['x"y', -3, 2, 18446744073709551615]
 
@@ -159,7 +173,9 @@ def test_several_files_are_one_input(program: Program, model: Path, tmp_path: Pa
 
 def test_tokens_and_truncated_are_told(program: Program, model: Path) -> None:
     full = records(program.run("embed", "-", "--model", model, "--input-format", "jsonl", stdin=jsonl(TEXTS)).stdout)
-    result = program.run("embed", "-", "--model", model, "--input-format", "jsonl", "--max-length", 8, stdin=jsonl(TEXTS))
+    result = program.run(
+        "embed", "-", "--model", model, "--input-format", "jsonl", "--max-length", 8, stdin=jsonl(TEXTS)
+    )
     cut = records(result.stdout)
     assert not any(r["truncated"] for r in full)
     assert [r["tokens"] for r in cut] == [min(r["tokens"], 8) for r in full]
@@ -192,7 +208,9 @@ def test_truncate_dim_and_no_normalize(program: Program, model: Path) -> None:
     assert short.tobytes() == raw[:, :5].tobytes()
     unit = program.embed(model, TEXTS, "--truncate-dim", 5, "--normalize").astype(np.float64)
     assert np.allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
-    assert np.allclose(unit, raw[:, :5] / np.linalg.norm(raw[:, :5].astype(np.float64), axis=1, keepdims=True), atol=1e-6)
+    assert np.allclose(
+        unit, raw[:, :5] / np.linalg.norm(raw[:, :5].astype(np.float64), axis=1, keepdims=True), atol=1e-6
+    )
 
 
 def test_pooling_can_be_chosen(program: Program, model: Path) -> None:
@@ -244,7 +262,9 @@ def test_special_tokens_in_a_text(program: Program, model: Path) -> None:
 def test_info(program: Program, model: Path) -> None:
     facts = json.loads(program.run("info", "--json", "--model", model, "--threads", 1, "--isa", "scalar").stdout)
     config = json.loads((model / "config.json").read_text())
-    assert facts["config"]["hidden"] == config["hidden_size"] and facts["config"]["layers"] == config["num_hidden_layers"]
+    assert (
+        facts["config"]["hidden"] == config["hidden_size"] and facts["config"]["layers"] == config["num_hidden_layers"]
+    )
     assert facts["dtype"] == "f32" and facts["isa"] == "scalar" and "scalar" in facts["isas_present"]
     assert facts["threads"] == 1 and facts["threads_reason"]
     sizes = {file["name"]: file["size_bytes"] for file in facts["files"]}
@@ -278,18 +298,25 @@ def test_search_ranks_as_numpy_does(program: Program, model: Path, tmp_path: Pat
         flags = ["--query-prompt", "q: ", "--embeddings", tmp_path / "v.npy"]
     queried = [flag for query in queries for flag in ("--query", query)]
     found = records(program.run("search", corpus, "--model", model, "--json", "--top", top, *flags, *queried).stdout)
-    expected = ranking(program.embed(model, queries, "--prompt", "q: "), program.embed(model, texts, "--prompt", "p: "), top)
+    expected = ranking(
+        program.embed(model, queries, "--prompt", "q: "), program.embed(model, texts, "--prompt", "p: "), top
+    )
     for query, (rows, scores) in zip(queries, expected, strict=True):
         hits = [hit for hit in found if hit["query"] == query]
         assert [hit["rank"] for hit in hits] == list(range(1, len(rows) + 1))
         # Equal to the last bit only up to the order of a sum: compare the scores, and the rows where scores differ.
         assert np.allclose([hit["score"] for hit in hits], scores, atol=1e-12)
-        assert all(hit["row"] == row or abs(hit["score"] - score) < 1e-12 for hit, row, score in zip(hits, rows, scores, strict=True))
+        assert all(
+            hit["row"] == row or abs(hit["score"] - score) < 1e-12
+            for hit, row, score in zip(hits, rows, scores, strict=True)
+        )
         assert all(hit["id"] == f"p{hit['row']}" and hit["text"] == texts[hit["row"]] for hit in hits)
 
 
 def test_equal_scores_keep_the_order_of_the_corpus(program: Program, model: Path) -> None:
-    result = program.run("search", "-", "--model", model, "--query", "tide", "--top", 3, "--json", stdin="moon\ntide\n" * 5)
+    result = program.run(
+        "search", "-", "--model", model, "--query", "tide", "--top", 3, "--json", stdin="moon\ntide\n" * 5
+    )
     assert [hit["row"] for hit in records(result.stdout)] == [1, 3, 5]
 
 

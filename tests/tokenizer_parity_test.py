@@ -28,8 +28,33 @@ SEED = int(os.environ.get("BGEM3_PARITY_SEED", "1"))
 CHUNK = 20_000
 
 SPECIALS = [
-    *("<s>", "</s>", "<pad>", "<unk>", "<mask>", " <mask>", "<mask> ", "\uff1cs\uff1e", "\uff1cmask\uff1e", "<mas", "<<s>>"),
-    *("[CLS]", "[SEP]", "[PAD]", "[MASK]", "[UNK]", "[cls]", "[MASK]s", "##ing", "\u2581", "NewWord", "newword", "l\u00e4nd"),
+    *(
+        "<s>",
+        "</s>",
+        "<pad>",
+        "<unk>",
+        "<mask>",
+        " <mask>",
+        "<mask> ",
+        "\uff1cs\uff1e",
+        "\uff1cmask\uff1e",
+        "<mas",
+        "<<s>>",
+    ),
+    *(
+        "[CLS]",
+        "[SEP]",
+        "[PAD]",
+        "[MASK]",
+        "[UNK]",
+        "[cls]",
+        "[MASK]s",
+        "##ing",
+        "\u2581",
+        "NewWord",
+        "newword",
+        "l\u00e4nd",
+    ),
 ]
 # Characters that rules turn on: white space, joiners, controls, marks, fillers, U+FFFD, byte order mark, noncharacters.
 ODD = list(
@@ -38,7 +63,19 @@ ODD = list(
     "\U000e0020\U000e007f\U000e0100\U0010ffff\ue000\U000f0000\u0344\u0f73\u1e9e\u0130\u0131\u03a3\u03c2\u2126\ufb01\ufb03"
 )
 INDIC = [0x0900, 0x0980, 0x0A00, 0x0A80, 0x0B00, 0x0C00, 0x0D00, 0x1000, 0x1780, 0x1A20, 0x1B00, 0x11080, 0x11100]
-EMOJI = ["\U0001f469", "\U0001f468", "\u2764", "\U0001f44d", "\U0001f3fd", "\u200d", "\ufe0f", "\U0001f1e9", "\U0001f1ea", "\u20e3", "1"]
+EMOJI = [
+    "\U0001f469",
+    "\U0001f468",
+    "\u2764",
+    "\U0001f44d",
+    "\U0001f3fd",
+    "\u200d",
+    "\ufe0f",
+    "\U0001f1e9",
+    "\U0001f1ea",
+    "\u20e3",
+    "1",
+]
 
 
 def random_code_point(rng: random.Random) -> str:
@@ -60,16 +97,28 @@ def piece(rng: random.Random, words: list[str]) -> str:
     if kind == 6:
         return rng.choice(SPECIALS)
     if kind == 7:
-        return "".join(chr(rng.choice((0x300, 0x591, 0x64B, 0x8CA, 0x8D4, 0x1AB0, 0x1DC0, 0x1DF6, 0x20D0, 0x3099, 0xFE20)) + rng.randrange(16)) for _ in range(rng.randrange(1, 4)))
+        return "".join(
+            chr(
+                rng.choice((0x300, 0x591, 0x64B, 0x8CA, 0x8D4, 0x1AB0, 0x1DC0, 0x1DF6, 0x20D0, 0x3099, 0xFE20))
+                + rng.randrange(16)
+            )
+            for _ in range(rng.randrange(1, 4))
+        )
     if kind == 8:
         block = rng.choice(INDIC)
         return "".join(chr(block + rng.randrange(0x80)) for _ in range(rng.randrange(1, 6)))
     if kind == 9:
         return "".join(rng.choice(EMOJI) for _ in range(rng.randrange(1, 6)))
     if kind == 10:
-        return "".join(chr(rng.choice((0x1100, 0x1160, 0x11A8, 0xAC00, 0xD788)) + rng.randrange(28)) for _ in range(rng.randrange(1, 4)))
+        return "".join(
+            chr(rng.choice((0x1100, 0x1160, 0x11A8, 0xAC00, 0xD788)) + rng.randrange(28))
+            for _ in range(rng.randrange(1, 4))
+        )
     if kind == 11:
-        return "".join(chr(rng.choice((0xFF00, 0xFF60, 0x3040, 0x30A0, 0x4E00, 0xF900, 0x2F800, 0x2B81D)) + rng.randrange(0x60)) for _ in range(rng.randrange(1, 4)))
+        return "".join(
+            chr(rng.choice((0xFF00, 0xFF60, 0x3040, 0x30A0, 0x4E00, 0xF900, 0x2F800, 0x2B81D)) + rng.randrange(0x60))
+            for _ in range(rng.randrange(1, 4))
+        )
     if kind == 12:
         return chr(rng.randrange(0x20, 0x3000))
     return random_code_point(rng)
@@ -81,7 +130,12 @@ def generated(rng: random.Random, count: int) -> Iterator[str]:
     for i in range(count):
         text = "".join(piece(rng, words) for _ in range(rng.randrange(1, 12)))
         if i % 5000 == 17:
-            text = rng.choice(("a", "ab", "\u4e2d", "\u0301", "x\u0323\u0307", "\ud55c", "\U0001f1e9", "\x07", "\u094d\u0915")) * 10_000
+            text = (
+                rng.choice(
+                    ("a", "ab", "\u4e2d", "\u0301", "x\u0323\u0307", "\ud55c", "\U0001f1e9", "\x07", "\u094d\u0915")
+                )
+                * 10_000
+            )
         yield text
 
 
@@ -151,7 +205,13 @@ def metaspace(**options: object) -> Json:
 
 
 def bert_normalizer(clean: bool, chinese: bool, accents: bool | None, lower: bool) -> Json:
-    return {"type": "BertNormalizer", "clean_text": clean, "handle_chinese_chars": chinese, "strip_accents": accents, "lowercase": lower}
+    return {
+        "type": "BertNormalizer",
+        "clean_text": clean,
+        "handle_chinese_chars": chinese,
+        "strip_accents": accents,
+        "lowercase": lower,
+    }
 
 
 def sequence(key: str, *steps: Json) -> Json:
@@ -182,17 +242,27 @@ ADDED = (
 
 FILES: dict[str, Callable[[], Json]] = {
     "trained unigram": unigram,
-    "metaspace always": lambda: unigram(pre_tokenizer=metaspace(prepend_scheme="always", split=True), decoder=metaspace(prepend_scheme="always", split=True)),
-    "metaspace first": lambda: unigram(pre_tokenizer=metaspace(prepend_scheme="first"), decoder=metaspace(prepend_scheme="first")),
-    "metaspace never": lambda: unigram(
-        pre_tokenizer=metaspace(prepend_scheme="never", add_prefix_space=False), decoder=metaspace(prepend_scheme="never")
+    "metaspace always": lambda: unigram(
+        pre_tokenizer=metaspace(prepend_scheme="always", split=True),
+        decoder=metaspace(prepend_scheme="always", split=True),
     ),
-    "metaspace without split": lambda: unigram(pre_tokenizer=metaspace(prepend_scheme="first", split=False), decoder=None),
+    "metaspace first": lambda: unigram(
+        pre_tokenizer=metaspace(prepend_scheme="first"), decoder=metaspace(prepend_scheme="first")
+    ),
+    "metaspace never": lambda: unigram(
+        pre_tokenizer=metaspace(prepend_scheme="never", add_prefix_space=False),
+        decoder=metaspace(prepend_scheme="never"),
+    ),
+    "metaspace without split": lambda: unigram(
+        pre_tokenizer=metaspace(prepend_scheme="first", split=False), decoder=None
+    ),
     "white space split, metaspace": lambda: unigram(
         pre_tokenizer=sequence("pretokenizers", {"type": "WhitespaceSplit"}, metaspace(prepend_scheme="always"))
     ),
     "white space split, metaspace first": lambda: unigram(
-        pre_tokenizer=sequence("pretokenizers", {"type": "WhitespaceSplit"}, metaspace(prepend_scheme="first", split=False))
+        pre_tokenizer=sequence(
+            "pretokenizers", {"type": "WhitespaceSplit"}, metaspace(prepend_scheme="first", split=False)
+        )
     ),
     "unigram without normalizer": lambda: unigram(normalizer=None, post_processor=None),
     "unigram with replacements": lambda: unigram(
@@ -208,7 +278,10 @@ FILES: dict[str, Callable[[], Json]] = {
     ),
     "unigram with added tokens": lambda: with_added_tokens(unigram(), *ADDED),
     "unigram without scores": lambda: unigram(
-        model={**unigram()["model"], "vocab": [[piece, -1 - i % 2] for i, (piece, _) in enumerate(unigram()["model"]["vocab"])]}
+        model={
+            **unigram()["model"],
+            "vocab": [[piece, -1 - i % 2] for i, (piece, _) in enumerate(unigram()["model"]["vocab"])],
+        }
     ),
     "minilm": minilm,
     "wordpiece, bert processing": wordpiece,
@@ -227,7 +300,13 @@ FILES: dict[str, Callable[[], Json]] = {
     ),
     "wordpiece, white space, roberta processing": lambda: wordpiece(
         pre_tokenizer={"type": "WhitespaceSplit"},
-        post_processor={"type": "RobertaProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2], "trim_offsets": False, "add_prefix_space": True},
+        post_processor={
+            "type": "RobertaProcessing",
+            "sep": ["[SEP]", 3],
+            "cls": ["[CLS]", 2],
+            "trim_offsets": False,
+            "add_prefix_space": True,
+        },
         decoder=None,
     ),
     "wordpiece after a character map": lambda: wordpiece(normalizer=unigram()["normalizer"]),
@@ -262,7 +341,9 @@ def compare(path: Path, texts: list[str]) -> None:
     library = load(path)
     encodings = library.encode_batch(texts)
     decoded = library.decode_batch([encoding.ids for encoding in encodings])
-    for text, ours, theirs, their_text in zip(texts, tokenizer_files.tokenize(path, texts), encodings, decoded, strict=True):
+    for text, ours, theirs, their_text in zip(
+        texts, tokenizer_files.tokenize(path, texts), encodings, decoded, strict=True
+    ):
         expected = (theirs.ids, byte_offsets(text, theirs.offsets), their_text)
         assert (ours.ids, ours.offsets, ours.decoded) == expected, f"{path.name}: {ascii(text[:200])}"
 
@@ -315,12 +396,16 @@ def test_truncation_equals_the_library(name: str) -> None:
             assert result.truncated == (count > limit), ascii(text)
 
 
-@pytest.mark.parametrize("name", ["trained unigram", "unigram with added tokens", "minilm", "wordpiece with added tokens"])
+@pytest.mark.parametrize(
+    "name", ["trained unigram", "unigram with added tokens", "minilm", "wordpiece with added tokens"]
+)
 def test_escaped_text_yields_no_special_token(name: str) -> None:
     path = tokenizer_files.write("escape", FILES[name]())
     texts = [*SPECIALS, *generated(random.Random("escape"), 3000)]
     tokenizer = FILES[name]()
-    unknown = tokenizer["model"].get("unk_id", tokenizer["model"]["vocab"]["[UNK]"] if "unk_token" in tokenizer["model"] else None)
+    unknown = tokenizer["model"].get(
+        "unk_id", tokenizer["model"]["vocab"]["[UNK]"] if "unk_token" in tokenizer["model"] else None
+    )
     special = {token["id"] for token in tokenizer["added_tokens"] if token["special"]} - {unknown}
     for text, result in zip(texts, tokenizer_files.tokenize(path, texts, "--escape", "--no-template"), strict=True):
         assert not special.intersection(result.ids), ascii(text)
@@ -337,7 +422,12 @@ def test_replaced_bytes_are_tokens_of_the_replacement_character() -> None:
     """Ids as of the text with U+FFFD, which is how Python decodes with errors="replace", too."""
     path = tokenizer_files.write("replace", small_wordpiece())
     rng = random.Random("bytes")
-    texts = [bytes(rng.choice(b"ab \xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80\xff\xc0\xed\xa0") for _ in range(rng.randrange(1, 30))) for _ in range(2000)]
+    texts = [
+        bytes(
+            rng.choice(b"ab \xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80\xff\xc0\xed\xa0") for _ in range(rng.randrange(1, 30))
+        )
+        for _ in range(2000)
+    ]
     replaced = [text.decode(errors="replace") for text in texts]
     ours = tokenizer_files.tokenize(path, texts, "--replace")
     for raw, text, result, same in zip(texts, replaced, ours, tokenizer_files.tokenize(path, replaced), strict=True):

@@ -147,9 +147,7 @@ def array(name: str, c_type: str, values: Iterable[int]) -> str:
 def two_stage(name: str, c_type: str, values: list[int]) -> str:
     """A table of all code points in two stages: the number of each block of 128, then the different blocks."""
     blocks: dict[tuple[int, ...], int] = {}
-    index = [
-        blocks.setdefault(tuple(values[i : i + BLOCK]), len(blocks)) for i in range(0, 0x110000, BLOCK)
-    ]
+    index = [blocks.setdefault(tuple(values[i : i + BLOCK]), len(blocks)) for i in range(0, 0x110000, BLOCK)]
     flat = [value for block in blocks for value in block]
     return array(f"{name}Index", "uint16_t", index) + "\n" + array(f"{name}Blocks", c_type, flat)
 
