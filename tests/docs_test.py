@@ -48,7 +48,9 @@ def test_shell_block(name: str, text: str, program: Program, minilm: Path, tmp_p
     (tmp_path / "build/models/all-MiniLM-L6-v2").symlink_to(minilm.resolve())
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     environment = {**os.environ, "HOME": str(tmp_path)}
-    result = subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
     assert result.returncode == 0, f"{name}: {result.stderr.decode()}"
     assert result.stdout, f"{name} printed nothing"
 

@@ -69,7 +69,8 @@ struct Ops {
   // y = a + b + c, in this order, for rows of `columns` values.
   void (*add_rows)(const float* a, const float* b, const float* c, size_t columns, float* y);
 
-  // The mean of rows [rows, columns] -> y [columns]: sums over ascending rows, then one division.
+  // The mean of rows [rows, columns] -> y [columns]: compensated (Kahan) sums over ascending rows, then one
+  // division, so that the error does not grow with the rows.
   void (*mean_rows)(View<const float> x, float* y);
 
   // x / max(|x|, 1e-12) in place, as torch's F.normalize. [columns]

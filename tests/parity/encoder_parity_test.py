@@ -75,7 +75,9 @@ def compare(program: Program, folder: Path, name: str, counts: dict[int, int], t
 
 @pytest.mark.parametrize("name", TINY)
 def test_tiny_model(name: str, program: Program, model_folder: MakeModel, table: ErrorTable) -> None:
-    compare(program, model_folder(TINY[name]), name, dict.fromkeys(TINY_LENGTHS, 4), table)
+    # More of the short texts: they are cheap, and one text's error hangs on few numbers.
+    counts = {tokens: 16 if tokens <= 33 else 4 for tokens in TINY_LENGTHS}
+    compare(program, model_folder(TINY[name]), name, counts, table)
 
 
 def test_full_size_short_texts(
