@@ -1,7 +1,7 @@
 // Products, attention and the whole encoder at bge-m3's size, f32, as shares of the machine's peak in the same run.
 //   make bench, or: build/bench/bin/f32_bench --threads=2 --repetitions=7
-// Contenders take turns, round by round, and the best round of each counts: a shared machine is slow for seconds at a time.
-// The spread column is (median - best) / best.
+// Contenders take turns, round by round, and the best round of each counts: a shared machine is slow for seconds at a
+// time. The spread column is (median - best) / best.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace {
 
 struct Contender {
   std::string name;
-  std::function<double()> run;  // answers the operations done
+  std::function<double()> run;     // answers the operations done
   std::vector<double> rates = {};  // operations a second, one for each round
   double tokens = 0;               // of one run, where that makes sense
   double operations = 0;
@@ -63,9 +63,12 @@ int main(int count, char** arguments) {
   for (int i = 1; i < count; i++) {
     const std::string argument = arguments[i];
     const std::string value = argument.substr(argument.find('=') + 1);
-    if (argument.starts_with("--threads=")) threads = std::atoi(value.c_str());
-    else if (argument.starts_with("--repetitions=")) repetitions = std::atoi(value.c_str());
-    else if (argument.starts_with("--isa=")) isa = value;
+    if (argument.starts_with("--threads="))
+      threads = std::atoi(value.c_str());
+    else if (argument.starts_with("--repetitions="))
+      repetitions = std::atoi(value.c_str());
+    else if (argument.starts_with("--isa="))
+      isa = value;
     else {
       std::fprintf(stderr, "usage: f32_bench [--threads=N] [--repetitions=N] [--isa=NAME]\n");
       return 2;
@@ -78,12 +81,14 @@ int main(int count, char** arguments) {
 
   std::vector<Contender> contenders;
   contenders.push_back({"peak (fused multiply-adds in registers)", [&] {
-    std::vector<double> operations(static_cast<size_t>(threads));
-    pool.parallel_for(threads, [&](int index, int) { operations[static_cast<size_t>(index)] = fma_flops(ops.name, 20'000'000); });
-    double sum = 0;
-    for (const double value : operations) sum += value;
-    return sum;
-  }});
+                          std::vector<double> operations(static_cast<size_t>(threads));
+                          pool.parallel_for(threads, [&](int index, int) {
+                            operations[static_cast<size_t>(index)] = fma_flops(ops.name, 20'000'000);
+                          });
+                          double sum = 0;
+                          for (const double value : operations) sum += value;
+                          return sum;
+                        }});
 
   std::vector<Batch> batches;
   std::vector<std::string> names;
@@ -103,10 +108,14 @@ int main(int count, char** arguments) {
   Workspace workspace(model.config(), 2048, 2048, threads);
   for (size_t i = 0; i < batches.size(); i++) {
     const double operations = encoder_operations(model.config(), batches[i]);
-    contenders.push_back({"encoder, " + names[i], [&, i, operations] {
-      encoder.forward(batches[i], workspace);
-      return operations;
-    }, {}, static_cast<double>(batches[i].tokens()), operations});
+    contenders.push_back({"encoder, " + names[i],
+                          [&, i, operations] {
+                            encoder.forward(batches[i], workspace);
+                            return operations;
+                          },
+                          {},
+                          static_cast<double>(batches[i].tokens()),
+                          operations});
   }
 
   for (int round = 0; round <= repetitions; round++) {
@@ -122,8 +131,10 @@ int main(int count, char** arguments) {
   std::printf("%-42s %10s %9s %11s %9s %8s\n", "", "GFLOP/s", "% of peak", "tokens/s", "ms", "spread");
   for (const Contender& c : contenders) {
     std::printf("%-42s %10.1f %8.1f%% ", c.name.c_str(), c.best() / 1e9, 100 * c.best() / peak);
-    if (c.tokens > 0) std::printf("%11.1f %9.1f ", c.tokens * c.best() / c.operations, 1e3 * c.operations / c.best());
-    else std::printf("%11s %9s ", "", "");
+    if (c.tokens > 0)
+      std::printf("%11.1f %9.1f ", c.tokens * c.best() / c.operations, 1e3 * c.operations / c.best());
+    else
+      std::printf("%11s %9s ", "", "");
     std::printf("%7.1f%%\n", 100 * c.spread());
   }
   return 0;

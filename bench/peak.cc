@@ -9,9 +9,10 @@ namespace {
 
 // The registers are named so that no compiler moves a sum to memory; 24 chains hide the latency of 4 cycles twice over.
 #define BGEM3_FMA(r, i) "vfmadd231ps %%" r "14, %%" r "15, %%" r #i "\n"
-#define BGEM3_FMA_12(r)                                                                                       \
-  BGEM3_FMA(r, 0) BGEM3_FMA(r, 1) BGEM3_FMA(r, 2) BGEM3_FMA(r, 3) BGEM3_FMA(r, 4) BGEM3_FMA(r, 5) BGEM3_FMA(r, 6) \
-      BGEM3_FMA(r, 7) BGEM3_FMA(r, 8) BGEM3_FMA(r, 9) BGEM3_FMA(r, 10) BGEM3_FMA(r, 11)
+#define BGEM3_FMA_12(r)                                                                                           \
+  BGEM3_FMA(r, 0)                                                                                                 \
+  BGEM3_FMA(r, 1) BGEM3_FMA(r, 2) BGEM3_FMA(r, 3) BGEM3_FMA(r, 4) BGEM3_FMA(r, 5) BGEM3_FMA(r, 6) BGEM3_FMA(r, 7) \
+      BGEM3_FMA(r, 8) BGEM3_FMA(r, 9) BGEM3_FMA(r, 10) BGEM3_FMA(r, 11)
 
 #if defined(__x86_64__)
 #pragma GCC push_options
@@ -20,8 +21,8 @@ void fma_avx512(size_t steps) {
   asm volatile("vzeroall" ::: "memory");
   for (size_t i = 0; i < steps; i++) {
     asm volatile(BGEM3_FMA_12("zmm") BGEM3_FMA_12("zmm")::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14",
-                       "xmm15");
+                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+                       "xmm14", "xmm15");
   }
 }
 #pragma GCC pop_options
@@ -31,8 +32,8 @@ void fma_avx2(size_t steps) {
   asm volatile("vzeroall" ::: "memory");
   for (size_t i = 0; i < steps; i++) {
     asm volatile(BGEM3_FMA_12("ymm") BGEM3_FMA_12("ymm")::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14",
-                       "xmm15");
+                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+                       "xmm14", "xmm15");
   }
 }
 #pragma GCC pop_options

@@ -62,7 +62,8 @@ TEST_F(EmbedderTest, SameBitsAloneAndInAnyRequestPassThreadsAndIsa) {
         const Embedder embedder = open({.isa = isa, .threads = threads, .pass_tokens = pass_tokens});
         const EmbedResult result = embedder.embed(texts);
         ASSERT_EQ(result.texts(), texts.size());
-        for (size_t i = 0; i < texts.size(); i++) ASSERT_TRUE(same_bits(result[i].dense, alone[i])) << isa << " " << threads << " text " << i;
+        for (size_t i = 0; i < texts.size(); i++)
+          ASSERT_TRUE(same_bits(result[i].dense, alone[i])) << isa << " " << threads << " text " << i;
       }
     }
   }
@@ -222,7 +223,8 @@ TEST_F(EmbedderTest, InfoSaysWhatWasDecided) {
 
 TEST_F(EmbedderTest, RefusesModelsWhosePartsDisagree) {
   TestModel broken("broken");
-  broken.write("config.json", R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+  broken.write("config.json",
+               R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
       "intermediate_size": 48, "vocab_size": 30522, "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-5,
       "pad_token_id": 0, "hidden_act": "gelu"})");
   const std::string message = message_of<ModelLoadingError>([&] { Embedder::open({.model = broken.folder()}); });

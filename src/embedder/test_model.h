@@ -14,7 +14,8 @@
 
 namespace bgem3 {
 
-// Files in the published layout: WordPiece over single letters, mean pooling, at most 64 tokens. Removed with the object.
+// Files in the published layout: WordPiece over single letters, mean pooling, at most 64 tokens. Removed with the
+// object.
 class TestModel {
  public:
   explicit TestModel(const std::string& name = "model")
@@ -57,7 +58,8 @@ class TestModel {
     const char* names[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
     for (int id = 0; id < 5; id++) {
       added += fmt::format(R"({}{{"id": {}, "content": "{}", "single_word": false, "lstrip": false, "rstrip": false,
-        "normalized": false, "special": true}})", id ? ", " : "", id, names[id]);
+        "normalized": false, "special": true}})",
+                           id ? ", " : "", id, names[id]);
     }
     return fmt::format(R"({{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [{}],
       "normalizer": {{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true}},
@@ -72,7 +74,8 @@ class TestModel {
                             "[SEP]": {{"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}}}},
       "decoder": {{"type": "WordPiece", "prefix": "##", "cleanup": true}},
       "model": {{"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
-                 "vocab": {{{}}}}}}})", added, vocab);
+                 "vocab": {{{}}}}}}})",
+                       added, vocab);
   }
 
   std::string safetensors() const {
@@ -100,8 +103,9 @@ class TestModel {
     }
     std::string header = "{", data;
     for (const auto& [name, tensor] : tensors) {
-      header += fmt::format(R"({}"{}": {{"dtype": "F32", "shape": {}, "data_offsets": [{}, {}]}})", header == "{" ? "" : ", ", name,
-                            shape_text(tensor->shape), data.size(), data.size() + tensor->bytes.size());
+      header +=
+          fmt::format(R"({}"{}": {{"dtype": "F32", "shape": {}, "data_offsets": [{}, {}]}})", header == "{" ? "" : ", ",
+                      name, shape_text(tensor->shape), data.size(), data.size() + tensor->bytes.size());
       data.append(reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size());
     }
     header += "}";

@@ -73,7 +73,8 @@ PackedModel pack_model(const ModelConfig& config, Weights weights, ThreadPool& p
   model.word_embeddings = std::move(weights.word_embeddings);
   model.position_embeddings = std::move(weights.position_embeddings);
   model.files = std::move(weights.files);
-  for (const MappedFile& file : model.files) file.release_pages();  // only a few rows of the tables are read from now on
+  for (const MappedFile& file : model.files)
+    file.release_pages();  // only a few rows of the tables are read from now on
   return model;
 }
 
