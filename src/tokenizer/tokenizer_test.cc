@@ -185,35 +185,5 @@ TEST(Tokenizer, FromFileNamesWhatIsMissing) {
   }
 }
 
-// bge-m3's own file, where it is at hand unpacked; tests/tokenizer_parity_test.py covers it in any case.
-TEST(Tokenizer, BgeM3) {
-  const char* path = std::getenv("BGEM3_TOKENIZER_JSON");
-  if (path == nullptr) GTEST_SKIP() << "BGEM3_TOKENIZER_JSON is not set";
-  const Tokenizer tokenizer = Tokenizer::from_file(path);
-  EXPECT_EQ(tokenizer.vocab_size(), 250002u);
-  EXPECT_EQ(tokenizer.encode("Hello ").ids, (Ids{0, 35378, 6, 2}));
-  EXPECT_EQ(tokenizer.encode("   ").ids, (Ids{0, 6, 2}));
-  EXPECT_EQ(tokenizer.encode("<s>hi</s>").ids, (Ids{0, 0, 1274, 2, 2}));
-  EXPECT_EQ(tokenizer.encode("hi<mask>there").ids, (Ids{0, 1274, 250001, 2685, 2}));
-  EXPECT_EQ(tokenizer.encode("＜s＞ ＜mask＞").ids, (Ids{0, 6, 0, 6, 250001, 2}));
-  EXPECT_EQ(tokenizer.encode(".??????").ids, (Ids{0, 6, 5, 32, 85908, 2}));
-  EXPECT_EQ(tokenizer.encode("A\u0302\u0300").ids, (Ids{0, 89101, 2}));
-  EXPECT_EQ(tokenizer.encode("\u1112\u1161\u11AB").ids, (Ids{0, 6, 184543, 246073, 246967, 2}));
-  EXPECT_EQ(tokenizer.encode("ｽﾅｯﾌﾟﾘﾝｸﾞ").ids, (Ids{0, 6, 3385, 17456, 13451, 17462, 113810, 75862, 246514, 2}));
-  EXPECT_EQ(tokenizer.encode("\u9E42\u9E42").ids, (Ids{0, 6, 3, 2}));
-  EXPECT_EQ(tokenizer.encode("a\0b"s).ids, (Ids{0, 10, 3, 275, 2}));
-  EXPECT_EQ(tokenizer
-                .encode("a\x07"
-                        "b")
-                .ids,
-            (Ids{0, 1563, 2}));
-  EXPECT_EQ(tokenizer.encode("\uFFFD").ids, (Ids{0, 6, 2}));
-  const Encoding chinese = tokenizer.encode("这是一个文本向量化的测试句子");
-  EXPECT_EQ(chinese.ids, (Ids{0, 6, 100013, 189061, 2110, 3272, 41904, 49125, 27683, 1344, 2}));
-  EXPECT_EQ(
-      chinese.offsets,
-      (Offsets{{0, 0}, {0, 3}, {0, 12}, {12, 18}, {18, 21}, {21, 24}, {24, 30}, {30, 36}, {36, 39}, {39, 42}, {0, 0}}));
-}
-
 }  // namespace
 }  // namespace bgem3
