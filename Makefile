@@ -56,7 +56,7 @@ test-tsan: packages  ## thread pool, encoder and embedder under the thread sanit
 	ctest --preset tsan -R 'ThreadPool|Encoder|Embedder'
 
 test-parity: dev $(DEMO_MODEL)  ## compare with transformers and sentence-transformers (installs PyTorch, 1 GB)
-	tests/parity/run
+	PARITY=$(PARITY) tests/parity/run
 
 bench: packages $(VENV)/installed  ## speed as a share of the machine's peak and against peers
 	cmake --preset bench

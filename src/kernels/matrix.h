@@ -25,9 +25,12 @@ struct View {
 
 // Columns of one panel, the unit in which weights are stored and columns of a product are computed.
 constexpr size_t kPanelColumns = 32;
-// A product's sums leave the registers once in so many steps along depth: design.md section 4. One constant everywhere,
-// for it decides the bits of every result.
-constexpr size_t kDepthBlock = 256;
+// A product's sums leave the registers once in so many steps along depth, more often where the depth is small (there it
+// costs little, and small models have the larger errors). Part of the definition of every result's bits, the same
+// everywhere. Why these numbers: docs/decisions/0001-depth-blocks.md.
+constexpr size_t kDepthBlock = 128;
+constexpr size_t kShortDepthBlock = 32;
+constexpr size_t depth_block(size_t depth) { return depth < 512 ? kShortDepthBlock : kDepthBlock; }
 
 constexpr size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 

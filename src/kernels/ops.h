@@ -56,10 +56,12 @@ struct Ops {
   std::string_view name;  // "scalar", "avx2", "avx512"
 
   // Rows [first_row, last_row) and panels [first_panel, last_panel) of a product. Each element is, for every block of
-  // 256 along depth, one chain of fused multiply-adds over ascending k; block sums are added in ascending order.
+  // depth_block(depth) along depth, one chain of fused multiply-adds over ascending k; block sums are added in
+  // ascending order.
   void (*multiply)(const Product& product, size_t first_row, size_t last_row, size_t first_panel, size_t last_panel);
 
-  // out = softmax(queries keys^T * scale) values, with a running maximum over key tiles.
+  // out = softmax(queries keys^T * scale) values, with a running maximum over key tiles. Scores are sums of blocks of
+  // depth_block(head_size), the weighted sums of blocks of kDepthBlock keys.
   void (*attention)(const Attention& attention);
 
   // Each row of x to mean 0 and variance 1, times gain, plus bias: [rows, columns] -> y (may be x). eps is added to the

@@ -58,12 +58,13 @@ inline void multiply_rows(int rows, const float* x, size_t x_stride, const float
   }
 }
 
-// y[rows][32] (+)= x[rows][depth] * panel^T, sums cut at multiples of kDepthBlock.
-inline void multiply_panel(View<const float> x, const float* panel, bool first, float* y, size_t y_stride) {
+// y[rows][32] (+)= x[rows][depth] * panel^T, sums cut at multiples of `block`.
+inline void multiply_panel(View<const float> x, const float* panel, size_t block, bool first, float* y,
+                           size_t y_stride) {
   for (size_t row = 0; row < x.rows; row += kTileRows) {
     const int rows = static_cast<int>(std::min<size_t>(kTileRows, x.rows - row));
-    for (size_t k = 0; k < x.columns; k += kDepthBlock) {
-      const size_t depth = std::min(kDepthBlock, x.columns - k);
+    for (size_t k = 0; k < x.columns; k += block) {
+      const size_t depth = std::min(block, x.columns - k);
       multiply_rows(rows, x.row(row) + k, x.stride, panel + k * kPanelColumns, depth, first && k == 0,
                     y + row * y_stride, y_stride);
     }
@@ -156,7 +157,7 @@ inline void finish_panel(const Product& product, size_t first_row, size_t rows, 
 // Rows of x that stay in the L2 cache, 1024 deep, while panels pass by; and depth after which the next panel is read.
 constexpr size_t kRowBlock = 96;
 constexpr size_t kDepthChunk = 1024;
-static_assert(kDepthChunk % kDepthBlock == 0, "sums are cut at multiples of kDepthBlock only");
+static_assert(kDepthChunk % kDepthBlock == 0, "sums are cut at multiples of their block only");
 
 void multiply(const Product& product, size_t first_row, size_t last_row, size_t first_panel, size_t last_panel) {
   const size_t all = product.weights->depth();
@@ -167,7 +168,7 @@ void multiply(const Product& product, size_t first_row, size_t last_row, size_t 
       const View<const float> x = product.x.rows_at(row, rows).columns_at(k, depth);
       for (size_t panel = first_panel; panel < last_panel; panel++) {
         const float* w = product.weights->panel(panel) + k * kPanelColumns;
-        multiply_panel(x, w, k == 0, product.y.row(row) + panel * kPanelColumns, product.y.stride);
+        multiply_panel(x, w, depth_block(all), k == 0, product.y.row(row) + panel * kPanelColumns, product.y.stride);
         if (k + depth == all) finish_panel(product, row, rows, panel);
       }
     }
@@ -234,7 +235,7 @@ void attention(const Attention& a) {
     for (size_t tile = 0; tile < tokens; tile += kKeyTile) {
       const size_t tile_keys = std::min(kKeyTile, tokens - tile);
       for (size_t j = 0; j < tile_keys; j += kPanelColumns) {
-        multiply_panel(queries, keys + (tile + j) * head_size, true, scores + j, score_stride);
+        multiply_panel(queries, keys + (tile + j) * head_size, depth_block(head_size), true, scores + j, score_stride);
       }
       for (size_t row = 0; row < queries.rows; row++) {
         if (tile == 0) {
@@ -251,7 +252,8 @@ void attention(const Attention& a) {
       }
       const View<const float> weights = {scores, queries.rows, tile_keys, score_stride};
       for (size_t j = 0; j < head_size; j += kPanelColumns) {
-        multiply_panel(weights, values + j * tokens + tile * kPanelColumns, tile == 0, sums + j, sum_stride);
+        multiply_panel(weights, values + j * tokens + tile * kPanelColumns, kDepthBlock, tile == 0, sums + j,
+                       sum_stride);
       }
     }
     for (size_t row = 0; row < queries.rows; row++) {

@@ -61,13 +61,14 @@ TEST(Ops, RefusesUnknownNamesWithAList) {
 
 // ---- Matrix product ----
 
-// The definition of the bits: chains of 256 fused multiply-adds, block sums added in ascending order, then the
+// The definition of the bits: chains of 32 or 128 fused multiply-adds, block sums added in ascending order, then the
 // epilogue.
 float product_by_definition(const float* x, const float* w, size_t depth) {
   float total = 0;
-  for (size_t k = 0; k < depth; k += kDepthBlock) {
+  const size_t block = depth < 512 ? 32 : 128;
+  for (size_t k = 0; k < depth; k += block) {
     float sum = 0;
-    for (size_t i = k; i < std::min(depth, k + kDepthBlock); i++) sum = std::fma(x[i], w[i], sum);
+    for (size_t i = k; i < std::min(depth, k + block); i++) sum = std::fma(x[i], w[i], sum);
     total = k == 0 ? sum : total + sum;
   }
   return total;
@@ -98,7 +99,7 @@ struct ProductCase {
 };
 
 TEST_P(OpsTest, ProductEqualsItsDefinition) {
-  for (const size_t depth : {1, 2, 48, 255, 256, 257, 512, 1024, 1025, 2100}) {
+  for (const size_t depth : {1, 2, 31, 32, 33, 48, 257, 511, 512, 513, 640, 1024, 1025, 2100}) {
     for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 25}) {
       ProductCase test(rows, 33, depth);
       Matrix plain = test.run(ops(), Epilogue::bias), with_residual = test.run(ops(), Epilogue::bias_residual);

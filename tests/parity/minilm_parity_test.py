@@ -75,7 +75,8 @@ def test_same_bits_alone_and_in_any_order(program: Program, minilm: Path) -> Non
     for index in range(0, len(texts), 10):
         assert program.embed(minilm, [texts[index]]).tobytes() == together[index].tobytes()
     for isa in program.isas(minilm):
-        assert program.embed(minilm, texts, "--isa", isa).tobytes() == together.tobytes(), isa
+        count = 24 if isa == "scalar" else len(texts)  # the scalar kernels take minutes for all
+        assert program.embed(minilm, texts[:count], "--isa", isa).tobytes() == together[:count].tobytes(), isa
 
 
 # ---------------------------------------------------------------------------------------------------------------------
