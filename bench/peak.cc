@@ -11,8 +11,9 @@ namespace {
 #define BGEM3_FMA(r, i) "vfmadd231ps %%" r "14, %%" r "15, %%" r #i "\n"
 #define BGEM3_FMA_12(r)                                                                                           \
   BGEM3_FMA(r, 0)                                                                                                 \
-  BGEM3_FMA(r, 1) BGEM3_FMA(r, 2) BGEM3_FMA(r, 3) BGEM3_FMA(r, 4) BGEM3_FMA(r, 5) BGEM3_FMA(r, 6) BGEM3_FMA(r, 7) \
-      BGEM3_FMA(r, 8) BGEM3_FMA(r, 9) BGEM3_FMA(r, 10) BGEM3_FMA(r, 11)
+  BGEM3_FMA(r, 1)                                                                                                 \
+  BGEM3_FMA(r, 2) BGEM3_FMA(r, 3) BGEM3_FMA(r, 4) BGEM3_FMA(r, 5) BGEM3_FMA(r, 6) BGEM3_FMA(r, 7) BGEM3_FMA(r, 8) \
+      BGEM3_FMA(r, 9) BGEM3_FMA(r, 10) BGEM3_FMA(r, 11)
 
 #if defined(__x86_64__)
 #pragma GCC push_options
