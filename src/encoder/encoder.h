@@ -44,8 +44,6 @@ class Encoder {
   // `ops` and `pool` must outlive the encoder.
   Encoder(PackedModel model, const Ops& ops, ThreadPool& pool);
 
-  const ModelConfig& config() const { return model_.config; }
-
   // The last hidden state of every token: [batch.tokens(), hidden] f32, in workspace.hidden, valid until the next call.
   // A text's rows have the same bits whatever else is in the batch and however many threads the pool has.
   // Requires: workspace.fits(batch), every id below vocab, every text from 1 to max_tokens tokens.

@@ -33,8 +33,7 @@ constexpr int kTileVectors = 1;
 #pragma GCC pop_options
 #endif
 
-const Ops kAvx2Ops = {"avx2",         avx2::multiply,  avx2::attention,    avx2::layer_norm,
-                      avx2::add_rows, avx2::mean_rows, avx2::normalize_row};
+constinit const Ops kAvx2Ops = avx2::make_ops("avx2");
 
 }  // namespace bgem3
 

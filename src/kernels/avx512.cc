@@ -36,8 +36,7 @@ constexpr int kTileVectors = 2;
 #pragma GCC pop_options
 #endif
 
-const Ops kAvx512Ops = {"avx512",         avx512::multiply,  avx512::attention,    avx512::layer_norm,
-                        avx512::add_rows, avx512::mean_rows, avx512::normalize_row};
+constinit const Ops kAvx512Ops = avx512::make_ops("avx512");
 
 }  // namespace bgem3
 

@@ -42,14 +42,12 @@ constexpr size_t row_stride(size_t columns) { return round_up(columns, kPanelCol
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(size_t rows, size_t columns) : columns_(columns), rows_(rows), values_(rows * row_stride(columns)) {}
+  Matrix(size_t rows, size_t columns) : columns_(columns), values_(rows * row_stride(columns)) {}
   // The first `rows` rows.
   View<float> rows(size_t rows) { return {values_.data(), rows, columns_, row_stride(columns_)}; }
-  size_t capacity_rows() const { return rows_; }
 
  private:
   size_t columns_ = 0;
-  size_t rows_ = 0;
   AlignedBuffer<float> values_;
 };
 
@@ -69,7 +67,6 @@ class PackedWeights {
   size_t panels() const { return round_up(columns_, kPanelColumns) / kPanelColumns; }
   const float* panel(size_t index) const { return values_.data() + index * depth_ * kPanelColumns; }
   const float* bias() const { return bias_.data(); }
-  size_t size_bytes() const { return (values_.size() + bias_.size()) * sizeof(float); }
 
  private:
   size_t columns_ = 0;

@@ -318,3 +318,8 @@ void normalize_row(float* x, size_t columns) {
   const Lanes length = Lanes::broadcast(std::max(std::sqrt(sum(squares)), 1e-12f));
   for_each_vector(columns, [&](size_t j, size_t lanes) { store(load(x + j, lanes, 0) / length, x + j, lanes); });
 }
+
+// The table of this instruction set.
+constexpr Ops make_ops(std::string_view name) {
+  return {name, multiply, attention, layer_norm, add_rows, mean_rows, normalize_row};
+}

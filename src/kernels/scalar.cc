@@ -18,7 +18,6 @@ constexpr int kTileVectors = 1;
 }  // namespace scalar
 }  // namespace
 
-const Ops kScalarOps = {"scalar",         scalar::multiply,  scalar::attention,    scalar::layer_norm,
-                        scalar::add_rows, scalar::mean_rows, scalar::normalize_row};
+constinit const Ops kScalarOps = scalar::make_ops("scalar");
 
 }  // namespace bgem3
