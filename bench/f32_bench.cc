@@ -59,7 +59,7 @@ double encoder_operations(const ModelConfig& config, const Batch& batch) {
 
 int main(int count, char** arguments) {
   int threads = core_budget().cores, repetitions = 7;
-  std::string isa = "auto";
+  std::string isa = "auto", dtype = "f32";
   for (int i = 1; i < count; i++) {
     const std::string argument = arguments[i];
     const std::string value = argument.substr(argument.find('=') + 1);
@@ -69,6 +69,8 @@ int main(int count, char** arguments) {
       repetitions = std::atoi(value.c_str());
     else if (argument.starts_with("--isa="))
       isa = value;
+    else if (argument.starts_with("--dtype="))
+      dtype = value;
     else {
       std::fprintf(stderr, "usage: f32_bench [--threads=N] [--repetitions=N] [--isa=NAME]\n");
       return 2;
@@ -77,7 +79,9 @@ int main(int count, char** arguments) {
   const Ops& ops = ops_for(isa);
   ThreadPool pool(threads);
   const RandomModel model(bge_m3_config());
-  const Encoder encoder(pack_model(model.config(), model.weights(), pool), ops, pool);
+  Team team(pool);
+  const Precision precision = parse_precision(dtype);
+  const Encoder encoder(pack_model(model.config(), model.weights(), precision, team), ops);
 
   std::vector<Contender> contenders;
   contenders.push_back({"peak (fused multiply-adds in registers)", [&] {
@@ -105,12 +109,13 @@ int main(int count, char** arguments) {
   add("16 x 128 tokens", std::vector<size_t>(16, 128));
   add("4 x 512 tokens", std::vector<size_t>(4, 512));
   add("1 x 2048 tokens", {2048});
-  Workspace workspace(model.config(), 2048, 2048, threads);
+  Workspace workspace(model.config(), precision, 2048, 2048, threads);
   for (size_t i = 0; i < batches.size(); i++) {
     const double operations = encoder_operations(model.config(), batches[i]);
     contenders.push_back({"encoder, " + names[i],
                           [&, i, operations] {
-                            encoder.forward(batches[i], workspace);
+                            encoder.forward(batches[i], workspace, team,
+                                            std::getenv("ALL") ? TokenRows::all : TokenRows::first);
                             return operations;
                           },
                           {},

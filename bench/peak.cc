@@ -51,7 +51,7 @@ void fma_scalar(size_t steps) {
 double fma_flops(std::string_view isa, size_t steps) {
   const double chains = 24.0 * static_cast<double>(steps);
 #if defined(__x86_64__)
-  if (isa == "avx512") return fma_avx512(steps), chains * 32;
+  if (isa.starts_with("avx512")) return fma_avx512(steps), chains * 32;
   if (isa == "avx2") return fma_avx2(steps), chains * 16;
 #endif
   return fma_scalar(steps), chains * 2;

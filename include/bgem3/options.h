@@ -17,9 +17,13 @@ namespace bgem3 {
 struct OpenOptions {
   // Affects results.
   std::string model = "BAAI/bge-m3";  // a folder, or "organisation/name[@revision]" in the Hugging Face cache
+  // The numbers of the computation: "f32" (the reference), "bf16" or "int8"; also "float32", "bfloat16". Word
+  // embeddings, norms, softmax and what goes from layer to layer are f32 in all of them.
+  std::string dtype = "f32";
 
   // Affects speed and memory only: the same text gives the same bits whatever stands here.
-  std::string isa = "auto";  // "scalar", "avx2", "avx512"; "auto" takes the last of these that the machine has
+  std::string isa = "auto";  // "scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"; "auto": the last of these that
+                             // the machine has
   int threads = 0;          // 0: as many as the process may use cores (affinity, cgroup quota); more are capped to that
   size_t pass_tokens = 0;   // most tokens of one pass over the model; 0: chosen by the library. More costs memory
                             // (bge-m3: about 45 MB a thousand tokens). A longer text still runs, as a pass of its own

@@ -7,8 +7,10 @@ namespace bgem3 {
 
 // Instruction sets of this CPU that the operating system saves too.
 struct CpuFeatures {
-  bool avx2 = false;    // AVX2, FMA and F16C
-  bool avx512 = false;  // AVX-512 F, BW, DQ and VL
+  bool avx2 = false;         // AVX2, FMA and F16C
+  bool avx512 = false;       // AVX-512 F, BW, DQ and VL
+  bool avx512_vnni = false;  // these and the dot products of bytes
+  bool avx512_bf16 = false;  // these and the dot products of bf16
 };
 CpuFeatures cpu_features();
 

@@ -124,4 +124,13 @@ void ThreadPool::parallel_for(int count, const std::function<void(int, int)>& bo
   if (state.error) std::rethrow_exception(std::exchange(state.error, nullptr));
 }
 
+void Team::parallel_for(size_t count, const std::function<void(size_t, int)>& body) {
+  if (pool_) {
+    pool_->parallel_for(static_cast<int>(count),
+                        [&](int index, int thread) { body(static_cast<size_t>(index), thread); });
+    return;
+  }
+  for (size_t index = 0; index < count; index++) body(index, 0);
+}
+
 }  // namespace bgem3

@@ -1,6 +1,7 @@
 // A fixed set of threads that split one loop at a time. Start at ThreadPool::parallel_for.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 
@@ -28,6 +29,23 @@ class ThreadPool {
   struct State;
   void work(int thread);
   std::unique_ptr<State> state_;
+};
+
+// The threads that compute one thing together, a loop at a time: those of a pool, or the calling thread alone.
+class Team {
+ public:
+  Team() = default;  // the calling thread alone
+  explicit Team(ThreadPool& pool) : pool_(&pool) {}
+
+  // The number of threads that may take part.
+  int threads() const { return pool_ ? pool_->threads() : 1; }
+
+  // Calls body(index, thread) once for each index in [0, count), 0 <= thread < threads(). Returns when all are done.
+  // Exceptions: as ThreadPool::parallel_for.
+  void parallel_for(size_t count, const std::function<void(size_t index, int thread)>& body);
+
+ private:
+  ThreadPool* pool_ = nullptr;
 };
 
 }  // namespace bgem3

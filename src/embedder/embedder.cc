@@ -43,7 +43,9 @@ struct Embedder::Impl {
   ModelInfo info;
   const Ops& ops;
   size_t pass_tokens;
+  Precision precision;
   ThreadPool pool;
+  Team team;
   Encoder encoder;
   std::mutex pass_mutex;               // guards what is below, the pool and the encoder: one pass at a time
   std::optional<Workspace> workspace;  // made by the first pass, and again for a longer one
@@ -53,8 +55,10 @@ struct Embedder::Impl {
         info(std::move(opened.info)),
         ops(ops_for(info.isa)),
         pass_tokens(options.pass_tokens ? options.pass_tokens : kPassTokens),
+        precision(parse_precision(info.dtype)),
         pool(info.threads),
-        encoder(pack_model(info.config, load_weights(opened.files, info.config), pool), ops, pool) {}
+        team(pool),
+        encoder(pack_model(info.config, load_weights(opened.files, info.config), precision, team), ops) {}
 
   // What a request asks for, with the model's own choice where it asks for nothing.
   struct Request {
@@ -119,9 +123,10 @@ void Embedder::Impl::run_pass(const Batch& batch, const Request& request, View<f
     const size_t tokens = std::max({batch.tokens(), pass_tokens, workspace ? workspace->tokens : 0});
     const size_t longest = std::max(batch.longest(), workspace ? workspace->longest : 0);
     workspace.reset();  // free the old buffers before the new ones are made
-    workspace.emplace(info.config, tokens, longest, pool.threads());
+    workspace.emplace(info.config, precision, tokens, longest, pool.threads());
   }
-  const View<const float> hidden = encoder.forward(batch, *workspace);
+  const TokenRows wanted = request.pooling == Pooling::cls ? TokenRows::first : TokenRows::all;
+  const View<const float> hidden = encoder.forward(batch, *workspace, team, wanted);
   dense_head(hidden, batch, request.pooling, request.normalize, ops, out);
 }
 

@@ -56,7 +56,7 @@ OpenedModel open_model(const OpenOptions& options) {
   if (options.hash_files) {
     for (ModelFile& file : info.files) file.sha256 = sha256_of_file(file.path);
   }
-  info.dtype = "f32";
+  info.dtype = to_string(parse_precision(options.dtype));
   info.isa = ops.name;
   info.isas_present = present_isas();
   choose_threads(options.threads, info);

@@ -9,13 +9,27 @@
 namespace bgem3 {
 namespace {
 
-// Rows of one task of an operation on rows; and rows of one task of a product, enough for the panels to pay.
+// Rows of one task of an operation on rows.
 constexpr size_t kRowsAtOnce = 32;
+// Rows of one task of a product, f32: enough for the panels to pay. Smaller numbers allow more.
 constexpr size_t kProductRows = 96;
+// Rows are cut between tiles.
+constexpr size_t kStripRows = 12;
 // Tasks a thread should get of a product, so that one thread held up does not hold up all.
 constexpr size_t kTasksPerThread = 16;
 
 size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+
+size_t value_bytes(WeightType type) { return type == WeightType::s8 ? 1 : type == WeightType::bf16 ? 2 : 4; }
+
+size_t inner_rows(size_t tokens) { return std::min(tokens, Workspace::kInnerTokens); }
+
+size_t scratch_values(const ModelConfig& config, Precision precision, size_t longest) {
+  const size_t attention = precision == Precision::f32
+                               ? AttentionScratch<float>({}, longest, config.head_size()).size
+                               : AttentionScratch<BFloat16>({}, longest, config.head_size()).size;
+  return std::max(attention, kProductScratch);
+}
 
 }  // namespace
 
@@ -30,31 +44,110 @@ size_t Batch::longest() const {
   return longest;
 }
 
-Workspace::Workspace(const ModelConfig& config, size_t tokens_, size_t longest_, int threads)
+Workspace::Values::Values(Precision precision, size_t rows, size_t columns) {
+  if (precision == Precision::f32) {
+    f32 = Matrix<float>(rows, columns);
+  } else {
+    bf16 = Matrix<BFloat16>(rows, columns);
+  }
+}
+
+size_t Workspace::Values::bytes(Precision precision, size_t rows, size_t columns) {
+  return precision == Precision::f32 ? Matrix<float>::bytes(rows, columns) : Matrix<BFloat16>::bytes(rows, columns);
+}
+
+Workspace::Quantized::Quantized(Precision precision, size_t rows, size_t columns) {
+  if (precision != Precision::int8) return;
+  values = Matrix<uint8_t>(rows, columns);
+  scales = AlignedBuffer<float>(rows);
+  zeros = AlignedBuffer<int32_t>(rows);
+}
+
+size_t Workspace::Quantized::bytes(Precision precision, size_t rows, size_t columns) {
+  if (precision != Precision::int8) return 0;
+  return Matrix<uint8_t>::bytes(rows, columns) + rows * (sizeof(float) + sizeof(int32_t));
+}
+
+Workspace::Workspace(const ModelConfig& config, Precision precision, size_t tokens_, size_t longest_, int threads)
     : tokens(tokens_),
       longest(longest_),
       hidden(tokens, config.hidden),
-      query_key_value(tokens, 3 * config.hidden),
-      context(tokens, config.hidden),
+      hidden16(precision == Precision::bf16 ? tokens : 0, config.hidden),
+      hidden8(precision, tokens, config.hidden),
       sum(tokens, config.hidden),
-      inner(tokens, config.ffn) {
-  for (int i = 0; i < threads; i++) attention.emplace_back(attention_scratch(longest, config.head_size()));
+      query_key_value(precision, tokens, 3 * PackedModel::part_columns(config)),
+      context(precision, tokens, config.hidden),
+      inner(precision, inner_rows(tokens), config.ffn),
+      inner8(precision, inner_rows(tokens), config.ffn) {
+  for (int i = 0; i < threads; i++) scratch.emplace_back(scratch_values(config, precision, longest));
 }
 
-Encoder::Encoder(PackedModel model, const Ops& ops, ThreadPool& pool)
-    : model_(std::move(model)), ops_(ops), pool_(pool) {}
+size_t Workspace::bytes(const ModelConfig& config, Precision precision, size_t tokens, size_t longest, int threads) {
+  const size_t hidden = config.hidden, inner = inner_rows(tokens);
+  return 2 * Matrix<float>::bytes(tokens, hidden) +
+         (precision == Precision::bf16 ? Matrix<BFloat16>::bytes(tokens, hidden) : 0) +
+         Quantized::bytes(precision, tokens, hidden) +
+         Values::bytes(precision, tokens, 3 * PackedModel::part_columns(config)) +
+         Values::bytes(precision, tokens, hidden) + Values::bytes(precision, inner, config.ffn) +
+         Quantized::bytes(precision, inner, config.ffn) +
+         static_cast<size_t>(threads) * scratch_values(config, precision, longest) * sizeof(float);
+}
 
-View<const float> Encoder::forward(const Batch& batch, Workspace& workspace) const {
-  BGEM3_CHECK(workspace.fits(batch) && workspace.attention.size() >= static_cast<size_t>(pool_.threads()));
-  embed(batch, workspace);
-  for (const PackedLayer& weights : model_.layers) layer(weights, batch, workspace);
-  return workspace.hidden.rows(batch.tokens());
+// One pass: what forward() works with, and its steps.
+struct Encoder::Pass {
+  const PackedModel& model;
+  const Ops& ops;
+  const Batch& batch;
+  Workspace& workspace;
+  Team& team;
+  size_t rows = 0;  // token vectors in workspace.hidden: all tokens, in the end perhaps the first of each text
+
+  void embed();
+  void layer(const PackedLayer& weights, TokenRows wanted);
+  void attention(TokenRows wanted);
+  template <typename T>
+  void attention(View<T> query_key_value, View<T> context, void (*kernel)(const Attention<T>&), TokenRows wanted);
+  void keep_first_rows();
+  // hidden = norm(sum), and hidden as products read it.
+  void norm(const NormWeights& weights);
+  void quantize(View<const BFloat16> from, const QuantizedRows& to);
+
+  // A product of hidden rows; y is to be set.
+  Product of_hidden(const PackedWeights& weights, Epilogue epilogue) {
+    return {.weights = &weights,
+            .x = workspace.hidden.rows(rows),
+            .x16 = workspace.hidden16.rows(rows),
+            .x8 = workspace.hidden8.rows(rows),
+            .epilogue = epilogue};
+  }
+  void multiply(const Product& product, size_t product_rows) {
+    multiply(product, product_rows, 0, product.weights->panels());
+  }
+  void multiply(const Product& product, size_t product_rows, size_t first_panel, size_t last_panel);
+  // team.parallel_for with the kernels' floating-point mode.
+  void parallel_for(size_t count, const std::function<void(size_t index, int thread)>& body);
+  std::span<float> scratch(int thread) {
+    AlignedBuffer<float>& buffer = workspace.scratch[static_cast<size_t>(thread)];
+    return {buffer.data(), buffer.size()};
+  }
+};
+
+Encoder::Encoder(PackedModel model, const Ops& ops) : model_(std::move(model)), ops_(ops) {}
+
+View<const float> Encoder::forward(const Batch& batch, Workspace& workspace, Team& team, TokenRows wanted) const {
+  BGEM3_CHECK(workspace.fits(batch) && workspace.scratch.size() >= static_cast<size_t>(team.threads()));
+  Pass pass{model_, ops_, batch, workspace, team, batch.tokens()};
+  pass.embed();
+  for (size_t i = 0; i < model_.layers.size(); i++) {
+    pass.layer(model_.layers[i], i + 1 == model_.layers.size() ? wanted : TokenRows::all);
+  }
+  return workspace.hidden.rows(pass.rows);
 }
 
 // hidden = norm(word + token type + position)
-void Encoder::embed(const Batch& batch, Workspace& workspace) const {
-  const ModelConfig& config = model_.config;
-  const View<float> sum = workspace.sum.rows(batch.tokens());
+void Encoder::Pass::embed() {
+  const ModelConfig& config = model.config;
+  const View<float> sum = workspace.sum.rows(rows);
   parallel_for(batch.texts(), [&](size_t text, int) {
     std::vector<float> word(config.hidden), position(config.hidden);
     // XLM-RoBERTa numbers the tokens that are not padding from pad_id + 1 on, padding itself is pad_id (transformers,
@@ -65,87 +158,163 @@ void Encoder::embed(const Batch& batch, Workspace& workspace) const {
       const uint32_t id = batch.ids[token];
       const size_t row = skip_padding && id == config.pad_id ? config.pad_id : next++;
       BGEM3_CHECK(id < config.vocab && row < config.position_rows);
-      convert_to_f32(model_.word_embeddings, id * config.hidden, word);
-      convert_to_f32(model_.position_embeddings, row * config.hidden, position);
-      ops_.add_rows(word.data(), model_.token_type_row.data(), position.data(), config.hidden, sum.row(token));
+      convert_to_f32(model.word_embeddings, id * config.hidden, word);
+      convert_to_f32(model.position_embeddings, row * config.hidden, position);
+      ops.add_rows(word.data(), model.token_type_row.data(), position.data(), config.hidden, sum.row(token));
     }
   });
-  layer_norm(sum, model_.embedding_norm, workspace.hidden.rows(batch.tokens()));
+  norm(model.embedding_norm);
 }
 
-void Encoder::layer(const PackedLayer& weights, const Batch& batch, Workspace& workspace) const {
-  const size_t tokens = batch.tokens();
-  const View<float> hidden = workspace.hidden.rows(tokens);
-  const View<float> query_key_value = workspace.query_key_value.rows(tokens);
-  const View<float> context = workspace.context.rows(tokens);
-  const View<float> sum = workspace.sum.rows(tokens);
-  const View<float> inner = workspace.inner.rows(tokens);
+void Encoder::Pass::layer(const PackedLayer& weights, TokenRows wanted) {
+  Product query_key_value = of_hidden(weights.query_key_value, Epilogue::bias);
+  query_key_value.y = workspace.query_key_value.rows(rows);
+  query_key_value.y16 = workspace.query_key_value.rows16(rows);
+  if (wanted == TokenRows::all) {
+    multiply(query_key_value, rows);
+  } else {  // keys and values of all tokens, queries and everything after of the first token of each text
+    const size_t panels = weights.query_key_value.panels();
+    multiply(query_key_value, rows, panels / 3, panels);
+    keep_first_rows();
+    multiply(query_key_value, rows, 0, panels / 3);
+  }
+  attention(wanted);
 
-  multiply({hidden, &weights.query_key_value, Epilogue::bias, {}, query_key_value});
-  attention(batch, workspace);
-  multiply({context, &weights.attention_output, Epilogue::bias_residual, hidden, sum});
-  layer_norm(sum, weights.attention_norm, hidden);
+  Product attention_output = {.weights = &weights.attention_output,
+                              .x = workspace.context.rows(rows),
+                              .x16 = workspace.context.rows16(rows),
+                              .x8 = workspace.hidden8.rows(rows),
+                              .epilogue = Epilogue::bias_residual,
+                              .residual = workspace.hidden.rows(rows),
+                              .y = workspace.sum.rows(rows)};
+  if (model.precision == Precision::int8) quantize(attention_output.x16, attention_output.x8);
+  multiply(attention_output, rows);
+  norm(weights.attention_norm);
 
-  multiply({hidden, &weights.intermediate, Epilogue::bias_gelu, {}, inner});
-  multiply({inner, &weights.output, Epilogue::bias_residual, hidden, sum});
-  layer_norm(sum, weights.output_norm, hidden);
+  for (size_t first = 0; first < rows; first += Workspace::kInnerTokens) {
+    const size_t count = std::min(Workspace::kInnerTokens, rows - first);
+    Product intermediate = {.weights = &weights.intermediate,
+                            .x = workspace.hidden.rows(rows).rows_at(first, count),
+                            .x16 = workspace.hidden16.rows(rows).rows_at(first, count),
+                            .x8 = workspace.hidden8.rows(rows).rows_at(first, count),
+                            .epilogue = Epilogue::bias_gelu,
+                            .y = workspace.inner.rows(count),
+                            .y16 = workspace.inner.rows16(count)};
+    multiply(intermediate, count);
+    Product output = {.weights = &weights.output,
+                      .x = workspace.inner.rows(count),
+                      .x16 = workspace.inner.rows16(count),
+                      .x8 = workspace.inner8.rows(count),
+                      .epilogue = Epilogue::bias_residual,
+                      .residual = workspace.hidden.rows(rows).rows_at(first, count),
+                      .y = workspace.sum.rows(rows).rows_at(first, count)};
+    if (model.precision == Precision::int8) quantize(output.x16, output.x8);
+    multiply(output, count);
+  }
+  norm(weights.output_norm);
 }
 
 // context = softmax(query key^T / sqrt(head_size)) value, for each text and head by itself
-void Encoder::attention(const Batch& batch, Workspace& workspace) const {
-  const size_t hidden = model_.config.hidden, head_size = model_.config.head_size();
+void Encoder::Pass::attention(TokenRows wanted) {
+  const size_t tokens = batch.tokens();
+  if (model.precision == Precision::f32) {
+    attention(workspace.query_key_value.rows(tokens), workspace.context.rows(rows), ops.attention_f32, wanted);
+  } else {
+    attention(workspace.query_key_value.rows16(tokens), workspace.context.rows16(rows), ops.attention_bf16, wanted);
+  }
+}
+
+template <typename T>
+void Encoder::Pass::attention(View<T> query_key_value, View<T> context, void (*kernel)(const Attention<T>&),
+                              TokenRows wanted) {
+  const size_t heads = model.config.heads, head_size = model.config.head_size();
+  const size_t part = PackedModel::part_columns(model.config);
   const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_size)));
   struct Block {
-    size_t text, first_query;
+    size_t text, first_query, queries;
   };
   std::vector<Block> blocks;
   for (size_t text = 0; text < batch.texts(); text++) {
-    const size_t tokens = batch.starts[text + 1] - batch.starts[text];
-    for (size_t query = 0; query < tokens; query += kQueryBlock) blocks.push_back({text, query});
-  }
-  parallel_for(blocks.size() * model_.config.heads, [&](size_t index, int thread) {
-    const auto [text, first_query] = blocks[index / model_.config.heads];
     const size_t start = batch.starts[text], tokens = batch.starts[text + 1] - start;
-    const size_t column = index % model_.config.heads * head_size;
-    const size_t queries = std::min(kQueryBlock, tokens - first_query);
-    const View<float> all = workspace.query_key_value.rows(batch.tokens()).rows_at(start, tokens);
-    AlignedBuffer<float>& scratch = workspace.attention[static_cast<size_t>(thread)];
-    ops_.attention(
-        {.queries = all.columns_at(column, head_size).rows_at(first_query, queries),
-         .keys = all.columns_at(hidden + column, head_size),
-         .values = all.columns_at(2 * hidden + column, head_size),
-         .scale = scale,
-         .out =
-             workspace.context.rows(batch.tokens()).columns_at(column, head_size).rows_at(start + first_query, queries),
-         .scratch = {scratch.data(), scratch.size()}});
+    if (wanted == TokenRows::first) {
+      blocks.push_back({text, text, 1});
+      continue;
+    }
+    for (size_t query = 0; query < tokens; query += kQueryBlock) {
+      blocks.push_back({text, start + query, std::min(kQueryBlock, tokens - query)});
+    }
+  }
+  parallel_for(blocks.size() * heads, [&](size_t index, int thread) {
+    const auto [text, first_query, queries] = blocks[index / heads];
+    const size_t start = batch.starts[text], tokens = batch.starts[text + 1] - start;
+    const size_t column = index % heads * head_size;
+    const View<T> all = query_key_value.rows_at(start, tokens);
+    kernel({.queries = query_key_value.rows_at(first_query, queries).columns_at(column, head_size),
+            .keys = all.columns_at(part + column, head_size),
+            .values = all.columns_at(2 * part + column, head_size),
+            .scale = scale,
+            .out = context.rows_at(first_query, queries).columns_at(column, head_size),
+            .scratch = scratch(thread)});
   });
 }
 
-// Cut into tasks of some rows by some panels: panels alone where the rows are few, since then the weights are the work.
-void Encoder::multiply(const Product& product) const {
-  const size_t rows = product.x.rows, panels = product.weights->panels();
-  const size_t row_blocks = divide_up(rows, kProductRows);
-  const size_t wanted_tasks = kTasksPerThread * static_cast<size_t>(pool_.threads());
+// The first token's row of each text moves up to the text's own number.
+void Encoder::Pass::keep_first_rows() {
+  const size_t tokens = rows;
+  const auto keep = [&](auto view) {
+    if (!view.data) return;
+    for (size_t text = 0; text < batch.texts(); text++) {
+      std::copy_n(view.row(batch.starts[text]), view.columns, view.row(text));
+    }
+  };
+  keep(workspace.hidden.rows(tokens));
+  keep(workspace.hidden16.rows(tokens));
+  const QuantizedRows quantized = workspace.hidden8.rows(tokens);
+  keep(quantized.values);
+  keep(View<float>{quantized.scales, tokens, 1, 1});
+  keep(View<int32_t>{quantized.zeros, tokens, 1, 1});
+  rows = batch.texts();
+}
+
+void Encoder::Pass::norm(const NormWeights& weights) {
+  parallel_for(divide_up(rows, kRowsAtOnce), [&](size_t index, int) {
+    const size_t row = index * kRowsAtOnce, count = std::min(kRowsAtOnce, rows - row);
+    const View<float> hidden = workspace.hidden.rows(rows).rows_at(row, count);
+    ops.layer_norm(workspace.sum.rows(rows).rows_at(row, count), weights.gain.data(), weights.bias.data(),
+                   model.config.layer_norm_eps, hidden);
+    if (model.precision == Precision::bf16) ops.round_rows(hidden, workspace.hidden16.rows(rows).rows_at(row, count));
+    if (model.precision == Precision::int8) {
+      ops.quantize_f32(hidden, workspace.hidden8.rows(rows).rows_at(row, count));
+    }
+  });
+}
+
+void Encoder::Pass::quantize(View<const BFloat16> from, const QuantizedRows& to) {
+  parallel_for(divide_up(from.rows, kRowsAtOnce), [&](size_t index, int) {
+    const size_t row = index * kRowsAtOnce, count = std::min(kRowsAtOnce, from.rows - row);
+    ops.quantize_bf16(from.rows_at(row, count), to.rows_at(row, count));
+  });
+}
+
+void Encoder::Pass::multiply(const Product& product, size_t product_rows, size_t first_panel, size_t last_panel) {
+  const size_t strips = divide_up(product_rows, kStripRows), panels = last_panel - first_panel;
+  const size_t strips_at_once = kProductRows / kStripRows * 4 / value_bytes(product.weights->type);
+  const size_t row_blocks = divide_up(strips, strips_at_once);
+  const size_t wanted_tasks = kTasksPerThread * static_cast<size_t>(team.threads());
   const size_t panel_blocks = std::clamp<size_t>(divide_up(wanted_tasks, row_blocks), 1, panels);
-  parallel_for(row_blocks * panel_blocks, [&](size_t index, int) {
-    const size_t row = index / panel_blocks * kProductRows, block = index % panel_blocks;
-    ops_.multiply(product, row, std::min(row + kProductRows, rows), panels * block / panel_blocks,
-                  panels * (block + 1) / panel_blocks);
+  parallel_for(row_blocks * panel_blocks, [&](size_t index, int thread) {
+    const size_t row_block = index / panel_blocks, block = index % panel_blocks;
+    ops.multiply(product, strips * row_block / row_blocks * kStripRows,
+                 std::min(strips * (row_block + 1) / row_blocks * kStripRows, product_rows),
+                 first_panel + panels * block / panel_blocks, first_panel + panels * (block + 1) / panel_blocks,
+                 scratch(thread));
   });
 }
 
-void Encoder::layer_norm(View<const float> x, const NormWeights& weights, View<float> y) const {
-  parallel_for(divide_up(x.rows, kRowsAtOnce), [&](size_t index, int) {
-    const size_t row = index * kRowsAtOnce, rows = std::min(kRowsAtOnce, x.rows - row);
-    ops_.layer_norm(x.rows_at(row, rows), weights.gain.data(), weights.bias.data(), model_.config.layer_norm_eps,
-                    y.rows_at(row, rows));
-  });
-}
-
-void Encoder::parallel_for(size_t count, const std::function<void(size_t, int)>& body) const {
-  pool_.parallel_for(static_cast<int>(count), [&](int index, int thread) {
+void Encoder::Pass::parallel_for(size_t count, const std::function<void(size_t, int)>& body) {
+  team.parallel_for(count, [&](size_t index, int thread) {
     const FloatMode mode;
-    body(static_cast<size_t>(index), thread);
+    body(index, thread);
   });
 }
 

@@ -23,47 +23,78 @@ struct Batch {
   size_t longest() const;
 };
 
-// The buffers of a pass, [tokens, ...] f32 each, allocated once for `tokens` and `longest` (the tokens of the longest
-// text).
-struct Workspace {
-  Workspace(const ModelConfig& config, size_t tokens, size_t longest, int threads);
-  bool fits(const Batch& batch) const { return batch.tokens() <= tokens && batch.longest() <= longest; }
-
-  size_t tokens, longest;
-  Matrix hidden;                                // [tokens, hidden]: what goes from layer to layer
-  Matrix query_key_value;                       // [tokens, 3 * hidden]
-  Matrix context;                               // [tokens, hidden]: output of attention
-  Matrix sum;                                   // [tokens, hidden]: block output plus residual, before its norm
-  Matrix inner;                                 // [tokens, ffn]
-  std::vector<AlignedBuffer<float>> attention;  // one for each thread
+// The token vectors that a pass answers.
+enum class TokenRows {
+  all,    // [tokens, hidden]
+  first,  // [texts, hidden]: of each text's first token. The last layer computes no others
 };
 
-// One loaded encoder. forward() may be called by one thread at a time, since it uses the pool and the workspace.
+// The buffers of a pass, [tokens, ...] each, allocated once for `tokens` and `longest` (the tokens of the longest text)
+// and for a team of up to `threads` threads.
+struct Workspace {
+  Workspace(const ModelConfig& config, Precision precision, size_t tokens, size_t longest, int threads);
+  // The memory that the constructor takes.
+  static size_t bytes(const ModelConfig& config, Precision precision, size_t tokens, size_t longest, int threads);
+  bool fits(const Batch& batch) const { return batch.tokens() <= tokens && batch.longest() <= longest; }
+
+  // Tokens of which the feed-forward block holds the inner values at a time.
+  static constexpr size_t kInnerTokens = 1024;
+
+  // A matrix in one of two types: f32, or bf16 where the precision is less.
+  struct Values {
+    Values(Precision precision, size_t rows, size_t columns);
+    View<float> rows(size_t rows) { return f32.rows(rows); }
+    View<BFloat16> rows16(size_t rows) { return bf16.rows(rows); }
+    static size_t bytes(Precision precision, size_t rows, size_t columns);
+
+   private:
+    Matrix<float> f32;
+    Matrix<BFloat16> bf16;
+  };
+  // A matrix of 8-bit rows; empty but for int8.
+  struct Quantized {
+    Quantized(Precision precision, size_t rows, size_t columns);
+    QuantizedRows rows(size_t rows) { return {values.rows(rows), scales.data(), zeros.data()}; }
+    static size_t bytes(Precision precision, size_t rows, size_t columns);
+
+   private:
+    Matrix<uint8_t> values;
+    AlignedBuffer<float> scales;
+    AlignedBuffer<int32_t> zeros;
+  };
+
+  size_t tokens, longest;
+  Matrix<float> hidden;       // [tokens, hidden]: what goes from layer to layer
+  Matrix<BFloat16> hidden16;  // the same rounded, for bf16
+  Quantized hidden8;          // the same quantised, for int8; between attention and its output product, context
+  Matrix<float> sum;          // [tokens, hidden]: block output plus residual, before its norm
+  Values query_key_value;     // [tokens, 3 * columns of a part]
+  Values context;             // [tokens, hidden]: output of attention
+  Values inner;               // [up to kInnerTokens, ffn]
+  Quantized inner8;           // the same quantised, for int8
+  std::vector<AlignedBuffer<float>> scratch;  // one for each thread
+};
+
+// One loaded encoder. Several threads may call forward() at the same time, each with its own workspace and team.
 class Encoder {
  public:
-  // `ops` and `pool` must outlive the encoder.
-  Encoder(PackedModel model, const Ops& ops, ThreadPool& pool);
+  // `ops` must outlive the encoder.
+  Encoder(PackedModel model, const Ops& ops);
 
-  // The last hidden state of every token: [batch.tokens(), hidden] f32, in workspace.hidden, valid until the next call.
-  // A text's rows have the same bits whatever else is in the batch and however many threads the pool has.
+  // The last hidden states, f32, in the workspace, valid until its next pass.
+  // A text's rows have the same bits whatever else is in the batch and however many threads the team has.
   // Requires: workspace.fits(batch), every id below vocab, every text from 1 to max_tokens tokens.
   // Does not allocate buffers. Cost: 2 * (4 hidden^2 + 2 hidden ffn) * layers operations a token, plus
   // 4 * hidden * layers for each pair of tokens of a text.
   // Source: Vaswani et al., Attention Is All You Need (2017), section 3.1; post-norm, as BERT and XLM-RoBERTa have it.
-  View<const float> forward(const Batch& batch, Workspace& workspace) const;
+  View<const float> forward(const Batch& batch, Workspace& workspace, Team& team,
+                            TokenRows wanted = TokenRows::all) const;
 
  private:
-  void embed(const Batch& batch, Workspace& workspace) const;
-  void layer(const PackedLayer& weights, const Batch& batch, Workspace& workspace) const;
-  void attention(const Batch& batch, Workspace& workspace) const;
-  void multiply(const Product& product) const;
-  void layer_norm(View<const float> x, const NormWeights& weights, View<float> y) const;
-  // pool_.parallel_for with the kernels' floating-point mode.
-  void parallel_for(size_t count, const std::function<void(size_t index, int thread)>& body) const;
+  struct Pass;
 
   PackedModel model_;
   const Ops& ops_;
-  ThreadPool& pool_;
 };
 
 }  // namespace bgem3

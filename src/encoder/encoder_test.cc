@@ -116,13 +116,15 @@ std::vector<uint32_t> random_ids(size_t tokens, unsigned seed, uint32_t vocab = 
 
 // One pass over texts with a fresh pool and workspace; answers each text's rows, end to end.
 std::vector<std::vector<float>> run(const RandomModel& model, const std::vector<std::vector<uint32_t>>& texts,
-                                    const std::string& isa = "auto", int threads = 1) {
+                                    const std::string& isa = "auto", int threads = 1,
+                                    Precision precision = Precision::f32) {
   ThreadPool pool(threads);
-  const Encoder encoder(pack_model(model.config(), model.weights(), pool), ops_for(isa), pool);
+  Team team(pool);
+  const Encoder encoder(pack_model(model.config(), model.weights(), precision, team), ops_for(isa));
   Batch batch;
   for (const auto& text : texts) batch.add(text);
-  Workspace workspace(model.config(), batch.tokens(), batch.longest(), threads);
-  const View<const float> hidden = encoder.forward(batch, workspace);
+  Workspace workspace(model.config(), precision, batch.tokens(), batch.longest(), threads);
+  const View<const float> hidden = encoder.forward(batch, workspace, team);
   std::vector<std::vector<float>> rows;
   for (size_t text = 0; text < batch.texts(); text++) {
     auto& values = rows.emplace_back();
@@ -164,7 +166,11 @@ TEST(Encoder, PaddingInATextMovesPositionsAsTransformersDoes) {
   for (size_t i = 0; i < found.size(); i++) EXPECT_NEAR(found[i], expected[i / 16][i % 16], 1e-5);
 }
 
-TEST(Encoder, SameBitsAloneAndInAnyBatchOrderThreadsAndIsa) {
+class EncoderPrecision : public testing::TestWithParam<Precision> {};
+INSTANTIATE_TEST_SUITE_P(Each, EncoderPrecision, testing::Values(Precision::f32, Precision::bf16, Precision::int8),
+                         [](const auto& test) { return to_string(test.param); });
+
+TEST_P(EncoderPrecision, SameBitsAloneAndInAnyBatchOrderThreadsAndIsa) {
   const RandomModel model(tiny_config("xlm-roberta", 80, 5, 150));
   std::vector<std::vector<uint32_t>> texts;
   // Lengths around the edges of every tile: 12 and 6 rows, 16 lanes, 32 columns, 48 and 256 queries, 96 rows, 256 keys.
@@ -173,13 +179,13 @@ TEST(Encoder, SameBitsAloneAndInAnyBatchOrderThreadsAndIsa) {
     texts.push_back(random_ids(tokens, static_cast<unsigned>(tokens)));
   }
   std::vector<std::vector<float>> alone;
-  for (const auto& text : texts) alone.push_back(run(model, {text}, "scalar")[0]);
+  for (const auto& text : texts) alone.push_back(run(model, {text}, "scalar", 1, GetParam())[0]);
   for (const std::string& isa : present_isas()) {
     for (const int threads : {1, 3}) {
       auto shuffled = texts;
       auto expected = alone;
       for (int order = 0; order < 2; order++) {
-        const auto found = run(model, shuffled, isa, threads);
+        const auto found = run(model, shuffled, isa, threads, GetParam());
         for (size_t i = 0; i < shuffled.size(); i++) {
           EXPECT_TRUE(same_bits(found[i], expected[i]))
               << shuffled[i].size() << " tokens, " << isa << ", " << threads << " threads";
@@ -191,17 +197,84 @@ TEST(Encoder, SameBitsAloneAndInAnyBatchOrderThreadsAndIsa) {
   }
 }
 
+// Sizes that fill no panel, pair or four: 99 = 3 * 33.
+TEST_P(EncoderPrecision, TheFirstRowsAloneHaveTheSameBits) {
+  for (const ModelConfig& config : {tiny_config("xlm-roberta", 80, 5, 150), tiny_config("bert", 99, 3, 131)}) {
+    const RandomModel model(config);
+    Team team;
+    const Encoder encoder(pack_model(model.config(), model.weights(), GetParam(), team), ops_for("auto"));
+    Batch batch;
+    for (const size_t tokens : {1, 40, 7, 1, 300}) batch.add(random_ids(tokens, static_cast<unsigned>(tokens)));
+    Workspace workspace(config, GetParam(), batch.tokens(), batch.longest(), 1),
+        other = Workspace(config, GetParam(), batch.tokens(), batch.longest(), 1);
+    const View<const float> all = encoder.forward(batch, workspace, team);
+    const View<const float> first = encoder.forward(batch, other, team, TokenRows::first);
+    ASSERT_EQ(all.rows, batch.tokens());
+    ASSERT_EQ(first.rows, batch.texts());
+    for (size_t text = 0; text < batch.texts(); text++) {
+      EXPECT_EQ(std::memcmp(first.row(text), all.row(batch.starts[text]), config.hidden * sizeof(float)), 0) << text;
+    }
+  }
+}
+
+// How far less precision leads from float64, as the cosine of whole texts' vectors.
+TEST_P(EncoderPrecision, IsCloseToThePlainEncoder) {
+  const double least = GetParam() == Precision::f32 ? 1 - 1e-11 : GetParam() == Precision::bf16 ? 0.9995 : 0.997;
+  for (const ModelConfig& config : {tiny_config("xlm-roberta", 84, 12, 131), tiny_config("bert", 99, 3, 200)}) {
+    const RandomModel model(config);
+    for (const size_t tokens : {1, 5, 33}) {
+      const std::vector<uint32_t> ids = random_ids(tokens, static_cast<unsigned>(tokens));
+      const std::vector<float> found = run(model, {ids}, "auto", 1, GetParam())[0];
+      const Rows expected = PlainEncoder(model).forward(ids);
+      double product = 0, found_square = 0, expected_square = 0;
+      for (size_t i = 0; i < found.size(); i++) {
+        const double value = expected[i / config.hidden][i % config.hidden];
+        product += found[i] * value, found_square += double{found[i]} * found[i], expected_square += value * value;
+      }
+      EXPECT_GT(product / std::sqrt(found_square * expected_square), least) << config.hidden << ", " << tokens;
+    }
+  }
+}
+
+TEST_P(EncoderPrecision, WhatIsNotFiniteStaysWithItsText) {
+  const RandomModel model(tiny_config("bert", 48, 3, 96));
+  std::vector<float> table(50 * 48);
+  for (size_t i = 0; i < table.size(); i++) table[i] = static_cast<float>(i % 13) - 6;
+  table[7 * 48 + 5] = 3e38f;  // token 7: the sum of squares of its norm overflows
+  Weights weights = model.weights();
+  Team team;
+  PackedModel packed = pack_model(model.config(), std::move(weights), GetParam(), team);
+  packed.word_embeddings.bytes = std::as_bytes(std::span(table));
+  packed.embedding_norm.gain[5] = 3e38f;
+  const Encoder encoder(std::move(packed), ops_for("auto"));
+  Batch batch;
+  batch.add(std::vector<uint32_t>{3, 7, 4});
+  batch.add(std::vector<uint32_t>{3, 4});
+  Workspace workspace(model.config(), GetParam(), 5, 3, 1);
+  const View<const float> hidden = encoder.forward(batch, workspace, team);
+  for (size_t row = 0; row < 3; row++) EXPECT_FALSE(std::isfinite(hidden.row(row)[0])) << row;
+}
+
+TEST_P(EncoderPrecision, AWorkspaceTakesTheBytesItSays) {
+  const ModelConfig config = tiny_config("xlm-roberta", 80, 5, 150);
+  const size_t small = Workspace::bytes(config, GetParam(), 10, 10, 1),
+               large = Workspace::bytes(config, GetParam(), 2000, 500, 3);
+  EXPECT_GT(large, small);
+  EXPECT_GT(small, 10 * 80 * 2 * sizeof(float) + kProductScratch * sizeof(float));
+}
+
 TEST(Encoder, AWorkspaceIsUsedAgainWithoutTraces) {
   const RandomModel model(tiny_config("bert", 32, 2, 64));
   ThreadPool pool(2);
-  const Encoder encoder(pack_model(model.config(), model.weights(), pool), ops_for("auto"), pool);
-  Workspace workspace(model.config(), 100, 60, 2);
+  Team team(pool);
+  const Encoder encoder(pack_model(model.config(), model.weights(), Precision::f32, team), ops_for("auto"));
+  Workspace workspace(model.config(), Precision::f32, 100, 60, 2);
   Batch small, large;
   small.add(random_ids(9, 1));
   large.add(random_ids(60, 2));
   large.add(random_ids(40, 3));
   const auto copy = [&](const Batch& batch) {
-    const View<const float> hidden = encoder.forward(batch, workspace);
+    const View<const float> hidden = encoder.forward(batch, workspace, team);
     std::vector<float> values;
     for (size_t i = 0; i < hidden.rows; i++) values.insert(values.end(), hidden.row(i), hidden.row(i) + hidden.columns);
     return values;
@@ -214,13 +287,14 @@ TEST(Encoder, AWorkspaceIsUsedAgainWithoutTraces) {
 TEST(Encoder, ChecksWhatOnlyAProgrammerCanGetWrong) {
   const RandomModel model(tiny_config("bert", 32, 2, 64));
   ThreadPool pool(1);
-  const Encoder encoder(pack_model(model.config(), model.weights(), pool), ops_for("auto"), pool);
-  Workspace workspace(model.config(), 10, 10, 1);
+  Team team(pool);
+  const Encoder encoder(pack_model(model.config(), model.weights(), Precision::f32, team), ops_for("auto"));
+  Workspace workspace(model.config(), Precision::f32, 10, 10, 1);
   Batch too_long, unknown_id;
   too_long.add(random_ids(11, 1));
   unknown_id.add(std::vector<uint32_t>{50});
-  EXPECT_THROW(encoder.forward(too_long, workspace), EmbeddingGenerationError);
-  EXPECT_THROW(encoder.forward(unknown_id, workspace), EmbeddingGenerationError);
+  EXPECT_THROW(encoder.forward(too_long, workspace, team), EmbeddingGenerationError);
+  EXPECT_THROW(encoder.forward(unknown_id, workspace, team), EmbeddingGenerationError);
 }
 
 TEST(PackModel, RefusesWeightsThatAreNotFinite) {
@@ -230,9 +304,9 @@ TEST(PackModel, RefusesWeightsThatAreNotFinite) {
   values[77] = INFINITY;
   weights.layers[1].intermediate_weight.bytes = std::as_bytes(std::span(values));
   weights.layers[1].intermediate_weight.name = "encoder.layer.1.intermediate.dense.weight";
-  ThreadPool pool(2);
+  Team team;
   try {
-    pack_model(model.config(), std::move(weights), pool);
+    pack_model(model.config(), std::move(weights), Precision::f32, team);
     FAIL();
   } catch (const ModelLoadingError& error) {
     EXPECT_NE(std::string(error.what()).find("encoder.layer.1.intermediate.dense.weight"), std::string::npos);

@@ -1,12 +1,15 @@
-// The kernels for AVX2 with FMA.
+// The kernels for AVX2 with FMA and F16C.
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 
+#include "kernels/float_mode.h"
 #include "kernels/ops.h"
 
 // A region, not flags for the whole file: inline functions of the standard library stay what they are everywhere else.
@@ -23,6 +26,7 @@ namespace avx2 {
 constexpr int kTileRows = 6;  // 12 of the 16 registers hold sums
 constexpr int kTileVectors = 1;
 #include "kernels/lanes_avx2.h"
+//
 #include "kernels/ops_inl.h"
 
 }  // namespace avx2
@@ -33,7 +37,7 @@ constexpr int kTileVectors = 1;
 #pragma GCC pop_options
 #endif
 
-constinit const Ops kAvx2Ops = avx2::make_ops("avx2");
+constinit const Ops kAvx2Ops = avx2::make_ops("avx2", false);
 
 }  // namespace bgem3
 

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 
+#include "kernels/float_mode.h"
 #include "kernels/ops.h"
 
 // A region, not flags for the whole file: inline functions of the standard library stay what they are everywhere else.
@@ -23,9 +26,11 @@ namespace bgem3 {
 namespace {
 namespace avx512 {
 
+constexpr bool kHasVnni = false, kHasBf16 = false;
 constexpr int kTileRows = 12;  // 24 of the 32 registers hold sums
 constexpr int kTileVectors = 2;
 #include "kernels/lanes_avx512.h"
+//
 #include "kernels/ops_inl.h"
 
 }  // namespace avx512
@@ -36,7 +41,7 @@ constexpr int kTileVectors = 2;
 #pragma GCC pop_options
 #endif
 
-constinit const Ops kAvx512Ops = avx512::make_ops("avx512");
+constinit const Ops kAvx512Ops = avx512::make_ops("avx512", false);
 
 }  // namespace bgem3
 

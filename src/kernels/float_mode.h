@@ -26,4 +26,23 @@ class FloatMode {
   FloatMode& operator=(const FloatMode&) = delete;
 };
 
+// While it lives, denormal numbers are zero, read and written: the mode of the instruction vdpbf16ps, for its
+// emulation.
+class FlushDenormals {
+ public:
+#if defined(__x86_64__)
+  FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#else
+  FlushDenormals() = default;
+#endif
+
+ public:
+  FlushDenormals(const FlushDenormals&) = delete;
+  FlushDenormals& operator=(const FlushDenormals&) = delete;
+};
+
 }  // namespace bgem3

@@ -75,3 +75,88 @@ inline float maximum(Lanes a) {
     for (int i = 0; i < step; i++) a.v[i] = a.v[i] > a.v[i + step] ? a.v[i] : a.v[i + step];
   return a.v[0];
 }
+
+// ---- Sixteen lanes of 32 bits: integer sums, pairs of bf16 or four bytes ----
+
+struct Words {
+  uint32_t v[16];
+
+  static Words zero() { return {}; }
+  // Every lane the four bytes at p, at any address.
+  static Words broadcast(const void* p) {
+    uint32_t word;
+    std::memcpy(&word, p, sizeof word);
+    Words r;
+    for (uint32_t& lane : r.v) lane = word;
+    return r;
+  }
+  static Words load(const void* p) {
+    Words r;
+    std::memcpy(r.v, p, sizeof r.v);
+    return r;
+  }
+  void store(void* p) const { std::memcpy(p, v, sizeof v); }
+};
+
+inline Words operator+(Words a, Words b) {
+  for (int i = 0; i < 16; i++) a.v[i] += b.v[i];
+  return a;
+}
+inline Words operator-(Words a, Words b) {
+  for (int i = 0; i < 16; i++) a.v[i] -= b.v[i];
+  return a;
+}
+// Lane by lane a * b, the low 32 bits.
+inline Words operator*(Words a, Words b) {
+  for (int i = 0; i < 16; i++) a.v[i] *= b.v[i];
+  return a;
+}
+inline Words broadcast_integer(int32_t x) { return Words::broadcast(&x); }
+// s32 to f32, rounded to nearest.
+inline Lanes to_float(Words a) {
+  return Lanes::make([&](int i) { return static_cast<float>(static_cast<int32_t>(a.v[i])); });
+}
+
+// sum + x * w over the four bytes of a lane: u8 in x, s8 in w. Exact.
+inline Words dot4(Words sum, Words x, Words w) {
+  for (int i = 0; i < 16; i++) {
+    for (int byte = 0; byte < 4; byte++) {
+      const auto weight = static_cast<int8_t>(w.v[i] >> 8 * byte);
+      sum.v[i] += static_cast<uint32_t>(static_cast<int32_t>(x.v[i] >> 8 * byte & 0xFF) * weight);
+    }
+  }
+  return sum;
+}
+// sum + x * w over the two bf16 of a lane: a fused multiply-add of the odd ones, then of the even ones. Callers set
+// the mode in which denormal numbers are zero (FlushDenormals).
+inline Lanes dot2(Lanes sum, Words x, Words w) {
+  return Lanes::make([&](int i) {
+    const auto odd = [](uint32_t word) { return std::bit_cast<float>(word & 0xFFFF0000u); };
+    const auto even = [](uint32_t word) { return std::bit_cast<float>(word << 16); };
+    return std::fma(even(x.v[i]), even(w.v[i]), std::fma(odd(x.v[i]), odd(w.v[i]), sum.v[i]));
+  });
+}
+constexpr bool kDot2Flushes = false;  // dot2 treats denormal numbers as zero by itself
+
+// ---- Numbers of 16 and 8 bits in memory ----
+
+// Half precision, widened: exact.
+inline Lanes load_f16(const uint16_t* p) {
+  return Lanes::make([&](int i) {
+    const uint32_t magnitude = p[i] & 0x7FFFu, sign = static_cast<uint32_t>(p[i] & 0x8000u) << 16;
+    const float value = magnitude < 0x0400u ? static_cast<float>(magnitude) * 0x1p-24f
+                                            : std::bit_cast<float>((magnitude << 13) + (112u << 23));
+    return std::bit_cast<float>(std::bit_cast<uint32_t>(value) | sign);
+  });
+}
+inline Lanes load_bf16(const BFloat16* p) {
+  return Lanes::make([&](int i) { return static_cast<float>(p[i]); });
+}
+// Rounded as BFloat16(float).
+inline void store_bf16(Lanes x, BFloat16* p) {
+  for (int i = 0; i < 16; i++) p[i] = BFloat16(x.v[i]);
+}
+// The low byte of each lane's bits.
+inline void store_low_bytes(Lanes x, uint8_t* p) {
+  for (int i = 0; i < 16; i++) p[i] = static_cast<uint8_t>(std::bit_cast<uint32_t>(x.v[i]));
+}

@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include <type_traits>
+
 #include "base/cpu.h"
 #include "base/error.h"
 
@@ -14,16 +16,56 @@ std::vector<const Ops*> present_ops() {
   const CpuFeatures features = cpu_features();
   if (features.avx2) present.push_back(&kAvx2Ops);
   if (features.avx512) present.push_back(&kAvx512Ops);
+  if (features.avx512_vnni) present.push_back(&kAvx512VnniOps);
+  if (features.avx512_bf16) present.push_back(&kAvx512Bf16Ops);
 #endif
   return present;
 }
 
 }  // namespace
 
-size_t attention_scratch(size_t tokens, size_t head_size) {
-  return round_up(tokens, kPanelColumns) * head_size + tokens * round_up(head_size, kPanelColumns) +
-         kQueryRows * (row_stride(kKeyTile) + row_stride(head_size));
+namespace {
+
+// Cuts memory into aligned arrays; without memory it only counts.
+class Cutter {
+ public:
+  explicit Cutter(float* memory) : memory_(memory) {}
+  template <typename T>
+  T* take(size_t values) {
+    float* begin = memory_ ? memory_ + used_ : nullptr;
+    used_ += round_up(values * sizeof(T), 64) / sizeof(float);
+    return reinterpret_cast<T*>(begin);
+  }
+  template <typename T>
+  View<T> take(size_t rows, size_t columns) {
+    return {take<T>(rows * row_stride<T>(columns)), rows, columns, row_stride<T>(columns)};
+  }
+  size_t used() const { return used_; }
+
+ private:
+  float* memory_;
+  size_t used_ = 0;
+};
+
+}  // namespace
+
+template <typename T>
+AttentionScratch<T>::AttentionScratch(std::span<float> memory, size_t tokens, size_t head_size) {
+  constexpr size_t kPair = sizeof(float) / sizeof(T);  // values along depth that lie together
+  Cutter cutter(memory.data());
+  keys = cutter.take<T>(round_up(tokens, kPanelColumns) * round_up(head_size, kPair));
+  values = cutter.take<T>(round_up(tokens, kPair) * round_up(head_size, kPanelColumns));
+  scores = cutter.take<float>(kQueryRows, kKeyTile);
+  if constexpr (std::is_same_v<T, float>) {
+    weights = scores;
+  } else {
+    weights = cutter.take<T>(kQueryRows, kKeyTile);
+  }
+  sums = cutter.take<float>(kQueryRows, head_size);
+  size = cutter.used();
 }
+template struct AttentionScratch<float>;
+template struct AttentionScratch<BFloat16>;
 
 std::vector<std::string> present_isas() {
   std::vector<std::string> names;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/matrix.h"
+#include "kernels/precision.h"
 
 namespace bgem3 {
 
@@ -22,51 +23,94 @@ enum class Epilogue {
   bias_residual,  // y = x w^T + bias + residual
 };
 
-// One product of a pass; a task computes part of its rows and panels.
-struct Product {
-  View<const float> x;                     // [rows, depth]
-  const PackedWeights* weights = nullptr;  // [columns, depth]
-  Epilogue epilogue = Epilogue::bias;
-  View<const float> residual;  // [rows, columns], for bias_residual; may not be y
-  View<float> y;               // [rows, columns]; whole panels are written: stride >= columns rounded up to 32
+// Rows of 8-bit numbers: value = scale * (q - zero), with a scale and a zero point for each row.
+struct QuantizedRows {
+  View<uint8_t> values;      // [rows, columns]; room for whole vectors of 16
+  float* scales = nullptr;   // [rows]
+  int32_t* zeros = nullptr;  // [rows], 0 to 255
+
+  QuantizedRows rows_at(size_t first, size_t count) const {
+    return {values.rows_at(first, count), scales + first, zeros + first};
+  }
 };
 
-// Attention of a block of queries of one text and head to all its keys.
+// One product of a pass; a task computes part of its rows and panels.
+struct Product {
+  const PackedWeights* weights = nullptr;  // [columns, depth]
+  // [rows, depth]: the one that the type of the weights asks for.
+  View<const float> x = {};       // f32, f16
+  View<const BFloat16> x16 = {};  // bf16
+  QuantizedRows x8 = {};          // s8
+  Epilogue epilogue = Epilogue::bias;
+  View<const float> residual = {};  // [rows, columns], for bias_residual; may not be y
+  // [rows, columns]: one of them. Whole panels are written: stride >= columns rounded up to 32.
+  View<float> y = {};
+  View<BFloat16> y16 = {};  // not for weights of f32 and f16
+};
+
+// Attention of a block of queries of one text and head to all its keys, in f32 or bf16 (T).
+template <typename T>
 struct Attention {
-  View<const float> queries;  // [queries, head_size]
-  View<const float> keys;     // [tokens, head_size]
-  View<const float> values;   // [tokens, head_size]
-  float scale = 1;            // of the scores: 1 / sqrt(head_size)
-  View<float> out;            // [queries, head_size]
-  std::span<float> scratch;   // attention_scratch(tokens, head_size) values, 64-byte aligned
+  View<const T> queries;     // [queries, head_size]
+  View<const T> keys;        // [tokens, head_size]
+  View<const T> values;      // [tokens, head_size]
+  float scale = 1;           // of the scores: 1 / sqrt(head_size)
+  View<T> out;               // [queries, head_size]
+  std::span<float> scratch;  // AttentionScratch::size values, 64-byte aligned
 };
 
 // Keys of one softmax tile. Tiles lie at fixed offsets from the text's first token: part of the definition of the
 // result.
 constexpr size_t kKeyTile = 256;
 // Queries that are worth one call (they share the packing of the keys).
-constexpr size_t kQueryBlock = 256;
+constexpr size_t kQueryBlock = 1024;
 
 // Queries whose scores to one tile of keys stay in the L1 and L2 cache.
 constexpr size_t kQueryRows = 48;
-// Scratch values of one attention call.
-size_t attention_scratch(size_t tokens, size_t head_size);
+// The parts of an attention call's scratch memory.
+template <typename T>
+struct AttentionScratch {
+  T* keys;             // panels of 32 keys
+  T* values;           // panels of 32 columns
+  View<float> scores;  // [kQueryRows, kKeyTile]
+  View<T> weights;     // the same after softmax; for f32 in the place of the scores
+  View<float> sums;    // [kQueryRows, head_size]
+
+  size_t size;  // f32 values that all of it takes
+
+  // Without memory it only counts.
+  AttentionScratch(std::span<float> memory, size_t tokens, size_t head_size);
+};
+// Scratch values of one call of multiply.
+constexpr size_t kProductScratch = 1024 * kPanelColumns;
 
 struct Ops {
-  std::string_view name;  // "scalar", "avx2", "avx512"
+  std::string_view name;  // "scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"
+  bool has_bf16;  // instructions for products of bf16; otherwise they are computed to the same bits at f32 speed
 
-  // Rows [first_row, last_row) and panels [first_panel, last_panel) of a product. Each element is, for every block of
-  // depth_block(depth) along depth, one chain of fused multiply-adds over ascending k; block sums are added in
-  // ascending order.
-  void (*multiply)(const Product& product, size_t first_row, size_t last_row, size_t first_panel, size_t last_panel);
+  // Rows [first_row, last_row) and panels [first_panel, last_panel) of a product. Each element is, for every block
+  // along depth, one chain of fused multiply-adds over ascending k; block sums are added in ascending order. A block is
+  // depth_block(depth) for weights of f32 and f16 and kRoundedDepthBlock for bf16, where the chain takes the second of
+  // two neighbours before the first. Sums of s8 weights are exact. `scratch`: kProductScratch values, 64-byte aligned.
+  void (*multiply)(const Product& product, size_t first_row, size_t last_row, size_t first_panel, size_t last_panel,
+                   std::span<float> scratch);
 
-  // out = softmax(queries keys^T * scale) values, with a running maximum over key tiles. Scores are sums of blocks of
-  // depth_block(head_size), the weighted sums of blocks of kDepthBlock keys.
-  void (*attention)(const Attention& attention);
+  // out = softmax(queries keys^T * scale) values, with a running maximum over key tiles. Sums as in products: scores in
+  // blocks of depth_block(head_size), weighted sums in blocks of kDepthBlock keys; kRoundedDepthBlock in bf16.
+  void (*attention_f32)(const Attention<float>& attention);
+  void (*attention_bf16)(const Attention<BFloat16>& attention);
 
   // Each row of x to mean 0 and variance 1, times gain, plus bias: [rows, columns] -> y (may be x). eps is added to the
   // variance. Ba, Kiros, Hinton: Layer Normalization (2016).
   void (*layer_norm)(View<const float> x, const float* gain, const float* bias, float eps, View<float> y);
+
+  // Rows of x rounded to bf16 [rows, columns].
+  void (*round_rows)(View<const float> x, View<BFloat16> y);
+
+  // Rows of x in 8 bits [rows, columns]: the range of each, 0 included, in 255 steps. A row with a value that is not
+  // finite gets a scale that is not.
+  void (*quantize_f32)(View<const float> x, const QuantizedRows& y);
+  void (*quantize_bf16)(View<const BFloat16> x, const QuantizedRows& y);
 
   // y = a + b + c, in this order, for rows of `columns` values.
   void (*add_rows)(const float* a, const float* b, const float* c, size_t columns, float* y);
@@ -90,6 +134,8 @@ extern const Ops kScalarOps;
 #if defined(__x86_64__)
 extern const Ops kAvx2Ops;
 extern const Ops kAvx512Ops;
+extern const Ops kAvx512VnniOps;
+extern const Ops kAvx512Bf16Ops;
 #endif
 
 }  // namespace bgem3

@@ -24,8 +24,8 @@ std::vector<float> random_values(size_t count, unsigned seed, float width = 1) {
   return values;
 }
 
-Matrix random_matrix(size_t rows, size_t columns, unsigned seed, float width = 1) {
-  Matrix matrix(rows, columns);
+Matrix<float> random_matrix(size_t rows, size_t columns, unsigned seed, float width = 1) {
+  Matrix<float> matrix(rows, columns);
   const std::vector<float> values = random_values(rows * columns, seed, width);
   for (size_t i = 0; i < rows; i++) std::copy_n(values.data() + i * columns, columns, matrix.rows(rows).row(i));
   return matrix;
@@ -36,6 +36,11 @@ bool same_bits(View<const float> a, View<const float> b) {
     if (std::memcmp(a.row(i), b.row(i), a.columns * sizeof(float)) != 0) return false;
   }
   return true;
+}
+
+std::span<float> scratch() {
+  static AlignedBuffer<float> buffer(kProductScratch);
+  return {buffer.data(), buffer.size()};
 }
 
 class OpsTest : public testing::TestWithParam<std::string> {
@@ -75,9 +80,9 @@ float product_by_definition(const float* x, const float* w, size_t depth) {
 }
 
 struct ProductCase {
-  Matrix x, residual;
+  Matrix<float> x, residual;
   std::vector<float> w, bias;
-  PackedWeights packed;
+  OwnedWeights packed;
   size_t rows, columns, depth;
 
   ProductCase(size_t rows_, size_t columns_, size_t depth_)
@@ -85,15 +90,21 @@ struct ProductCase {
         residual(random_matrix(rows_, columns_, 2)),
         w(random_values(columns_ * depth_, 3)),
         bias(random_values(columns_, 4)),
-        packed(columns_, depth_),
+        packed(WeightType::f32, columns_, depth_),
         rows(rows_),
         columns(columns_),
         depth(depth_) {
     packed.pack(0, {w.data(), columns, depth, depth}, bias);
   }
-  Matrix run(const Ops& ops, Epilogue epilogue) {
-    Matrix y(rows, columns);
-    ops.multiply({x.rows(rows), &packed, epilogue, residual.rows(rows), y.rows(rows)}, 0, rows, 0, packed.panels());
+  Matrix<float> run(const Ops& ops, Epilogue epilogue) {
+    Matrix<float> y(rows, columns);
+    const PackedWeights weights = packed.view();
+    ops.multiply({.weights = &weights,
+                  .x = x.rows(rows),
+                  .epilogue = epilogue,
+                  .residual = residual.rows(rows),
+                  .y = y.rows(rows)},
+                 0, rows, 0, weights.panels(), scratch());
     return y;
   }
 };
@@ -102,7 +113,7 @@ TEST_P(OpsTest, ProductEqualsItsDefinition) {
   for (const size_t depth : {1, 2, 31, 32, 33, 48, 257, 511, 512, 513, 640, 1024, 1025, 2100}) {
     for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 25}) {
       ProductCase test(rows, 33, depth);
-      Matrix plain = test.run(ops(), Epilogue::bias), with_residual = test.run(ops(), Epilogue::bias_residual);
+      Matrix<float> plain = test.run(ops(), Epilogue::bias), with_residual = test.run(ops(), Epilogue::bias_residual);
       for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < test.columns; j++) {
           const float expected =
@@ -119,12 +130,14 @@ TEST_P(OpsTest, ProductEqualsItsDefinition) {
 TEST_P(OpsTest, ProductDoesNotDependOnHowTheWorkIsCut) {
   constexpr size_t kRows = 130;
   ProductCase test(kRows, 200, 1100);
-  Matrix whole = test.run(ops(), Epilogue::bias_gelu);
-  Matrix parts(kRows, 200);
-  const Product product = {test.x.rows(kRows), &test.packed, Epilogue::bias_gelu, {}, parts.rows(kRows)};
+  Matrix<float> whole = test.run(ops(), Epilogue::bias_gelu);
+  Matrix<float> parts(kRows, 200);
+  const PackedWeights weights = test.packed.view();
+  const Product product = {
+      .weights = &weights, .x = test.x.rows(kRows), .epilogue = Epilogue::bias_gelu, .y = parts.rows(kRows)};
   for (const auto& [first, last] : std::vector<std::pair<size_t, size_t>>{{97, 130}, {0, 1}, {1, 5}, {5, 97}}) {
-    ops().multiply(product, first, last, 3, 7);
-    ops().multiply(product, first, last, 0, 3);
+    ops().multiply(product, first, last, 3, 7, scratch());
+    ops().multiply(product, first, last, 0, 3, scratch());
   }
   EXPECT_TRUE(same_bits(whole.rows(kRows), parts.rows(kRows)));
 }
@@ -133,7 +146,7 @@ TEST_P(OpsTest, ProductEqualsTheScalarKernels) {
   for (const size_t columns : {1, 16, 31, 32, 64, 95}) {
     ProductCase test(14, columns, 300);
     for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu, Epilogue::bias_residual}) {
-      Matrix expected = test.run(kScalarOps, epilogue), found = test.run(ops(), epilogue);
+      Matrix<float> expected = test.run(kScalarOps, epilogue), found = test.run(ops(), epilogue);
       EXPECT_TRUE(same_bits(expected.rows(14), found.rows(14))) << columns << " columns";
     }
   }
@@ -143,18 +156,20 @@ TEST_P(OpsTest, ProductKeepsWhatIsNotANumber) {
   ProductCase test(1, 32, 16);
   test.x.rows(1).row(0)[3] = std::nanf("");
   for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu}) {
-    Matrix y = test.run(ops(), epilogue);
+    Matrix<float> y = test.run(ops(), epilogue);
     for (size_t j = 0; j < 32; j++) EXPECT_TRUE(std::isnan(y.rows(1).row(0)[j]));
   }
 }
 
 // A product with one input 1 and depth 1 shows the epilogue's function of each weight.
 std::vector<float> gelu_of(const Ops& ops, const std::vector<float>& values) {
-  PackedWeights packed(values.size(), 1);
+  OwnedWeights packed(WeightType::f32, values.size(), 1);
   packed.pack(0, {values.data(), values.size(), 1, 1}, std::vector<float>(values.size(), 0.0f));
-  Matrix x(1, 1), y(1, values.size());
+  Matrix<float> x(1, 1), y(1, values.size());
   x.rows(1).row(0)[0] = 1;
-  ops.multiply({x.rows(1), &packed, Epilogue::bias_gelu, {}, y.rows(1)}, 0, 1, 0, packed.panels());
+  const PackedWeights weights = packed.view();
+  ops.multiply({.weights = &weights, .x = x.rows(1), .epilogue = Epilogue::bias_gelu, .y = y.rows(1)}, 0, 1, 0,
+               weights.panels(), scratch());
   const float* row = y.rows(1).row(0);
   return std::vector<float>(row, row + values.size());
 }
@@ -175,7 +190,7 @@ TEST_P(OpsTest, GeluIsExactToFloat32) {
 // ---- Attention ----
 
 struct AttentionCase {
-  Matrix queries, keys, values;
+  Matrix<float> queries, keys, values;
   size_t tokens, head_size;
 
   AttentionCase(size_t tokens_, size_t head_size_, unsigned seed = 1)
@@ -186,17 +201,17 @@ struct AttentionCase {
         head_size(head_size_) {}
   float scale() const { return static_cast<float>(1 / std::sqrt(static_cast<double>(head_size))); }
 
-  Matrix run(const Ops& ops, size_t block = kQueryBlock) {
-    Matrix out(tokens, head_size);
-    AlignedBuffer<float> scratch(attention_scratch(tokens, head_size));
+  Matrix<float> run(const Ops& ops, size_t block = kQueryBlock) {
+    Matrix<float> out(tokens, head_size);
+    AlignedBuffer<float> memory(AttentionScratch<float>({}, tokens, head_size).size);
     for (size_t first = 0; first < tokens; first += block) {
       const size_t count = std::min(block, tokens - first);
-      ops.attention({queries.rows(tokens).rows_at(first, count),
-                     keys.rows(tokens),
-                     values.rows(tokens),
-                     scale(),
-                     out.rows(tokens).rows_at(first, count),
-                     {scratch.data(), scratch.size()}});
+      ops.attention_f32({queries.rows(tokens).rows_at(first, count),
+                         keys.rows(tokens),
+                         values.rows(tokens),
+                         scale(),
+                         out.rows(tokens).rows_at(first, count),
+                         {memory.data(), memory.size()}});
     }
     return out;
   }
@@ -206,7 +221,7 @@ TEST_P(OpsTest, AttentionIsExactToFloat32) {
   for (const size_t tokens : {1, 2, 12, 13, 31, 32, 33, 48, 49, 255, 256, 257, 300, 513}) {
     for (const size_t head_size : {1, 12, 32, 64, 80}) {
       AttentionCase test(tokens, head_size);
-      Matrix out = test.run(ops());
+      Matrix<float> out = test.run(ops());
       for (size_t i = 0; i < tokens; i += 7) {
         std::vector<double> weights(tokens);
         double total = 0, widest = 0;
@@ -234,9 +249,9 @@ TEST_P(OpsTest, AttentionEqualsTheScalarKernelsAndAnyCutOfTheQueries) {
   for (const size_t tokens : {1, 5, 33, 256, 300}) {
     for (const size_t head_size : {1, 20, 32, 64}) {
       AttentionCase test(tokens, head_size);
-      Matrix expected = test.run(kScalarOps);
+      Matrix<float> expected = test.run(kScalarOps);
       for (const size_t block : {1, 7, 48, 256}) {
-        Matrix found = test.run(ops(), block);
+        Matrix<float> found = test.run(ops(), block);
         ASSERT_TRUE(same_bits(expected.rows(tokens), found.rows(tokens)))
             << tokens << " tokens, head " << head_size << ", cut " << block;
       }
@@ -249,7 +264,7 @@ TEST_P(OpsTest, AttentionSurvivesHugeScores) {
   for (size_t i = 0; i < 300; i++) {
     for (size_t j = 0; j < 32; j++) test.queries.rows(300).row(i)[j] *= 1e4f;
   }
-  Matrix out = test.run(ops());
+  Matrix<float> out = test.run(ops());
   for (size_t i = 0; i < 300; i++) {
     for (size_t j = 0; j < 32; j++) ASSERT_TRUE(std::fabs(out.rows(300).row(i)[j]) < 6);  // a mean of values within 6
   }
@@ -258,7 +273,7 @@ TEST_P(OpsTest, AttentionSurvivesHugeScores) {
 TEST_P(OpsTest, AttentionKeepsWhatIsNotANumber) {
   AttentionCase test(40, 32);
   test.keys.rows(40).row(35)[0] = std::nanf("");
-  Matrix out = test.run(ops());
+  Matrix<float> out = test.run(ops());
   for (size_t i = 0; i < 40; i++) EXPECT_TRUE(std::isnan(out.rows(40).row(i)[5]));
 }
 
@@ -266,7 +281,7 @@ TEST_P(OpsTest, AttentionKeepsWhatIsNotANumber) {
 
 TEST_P(OpsTest, LayerNormIsExactAndEqualsTheScalarKernels) {
   for (const size_t columns : {1, 2, 15, 16, 17, 48, 384, 1024, 1031}) {
-    Matrix x = random_matrix(5, columns, 7, 3), y(5, columns), scalar_y(5, columns);
+    Matrix<float> x = random_matrix(5, columns, 7, 3), y(5, columns), scalar_y(5, columns);
     const std::vector<float> gain = random_values(columns, 8), bias = random_values(columns, 9);
     ops().layer_norm(x.rows(5), gain.data(), bias.data(), 1e-5f, y.rows(5));
     kScalarOps.layer_norm(x.rows(5), gain.data(), bias.data(), 1e-5f, scalar_y.rows(5));
@@ -296,7 +311,7 @@ TEST_P(OpsTest, RowOperationsEqualTheirDefinition) {
     for (size_t j = 0; j < columns; j++) EXPECT_EQ(y[j], (a[j] + b[j]) + c[j]);
 
     constexpr size_t kRows = 4000;
-    Matrix x = random_matrix(kRows, columns, 4);
+    Matrix<float> x = random_matrix(kRows, columns, 4);
     ops().mean_rows(x.rows(kRows), y.data());
     std::vector<float> scalar_y(columns);
     kScalarOps.mean_rows(x.rows(kRows), scalar_y.data());

@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 
+#include "kernels/float_mode.h"
 #include "kernels/ops.h"
 
 namespace bgem3 {
@@ -13,11 +16,12 @@ namespace scalar {
 constexpr int kTileRows = 4;
 constexpr int kTileVectors = 1;
 #include "kernels/lanes_scalar.h"
+//
 #include "kernels/ops_inl.h"
 
 }  // namespace scalar
 }  // namespace
 
-constinit const Ops kScalarOps = scalar::make_ops("scalar");
+constinit const Ops kScalarOps = scalar::make_ops("scalar", false);
 
 }  // namespace bgem3

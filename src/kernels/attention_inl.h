@@ -1,0 +1,125 @@
+// Attention of one text and head. Included through ops_inl.h.
+// The keys are the weights of a product with the queries, the values those of a product with the softmax's weights:
+// both are packed into panels first, then tiles of scores pass through the cache. Dao et al., FlashAttention (2022).
+
+// x [rows, columns] as panels of 32 rows: [columns / step][32][step].
+template <typename Tile>
+inline void pack_keys(View<const typename Tile::X> x, typename Tile::X* panels) {
+  constexpr size_t kStep = Tile::kStep;
+  for (size_t first = 0; first < x.rows; first += kPanelColumns) {
+    const size_t rows = std::min(kPanelColumns, x.rows - first);
+    for (size_t k = 0; k < x.columns; k += kStep) {
+      for (size_t row = 0; row < rows; row++) {
+        typename Tile::X* to = panels + row * kStep;
+        to[0] = x.row(first + row)[k];
+        if constexpr (kStep == 2) to[1] = k + 1 < x.columns ? x.row(first + row)[k + 1] : typename Tile::X{};
+      }
+      panels += kPanelColumns * kStep;
+    }
+  }
+}
+
+// x [rows, columns] as panels of 32 columns: [rows / step][32][step]. Columns past the end are not written.
+template <typename Tile>
+inline void pack_values(View<const typename Tile::X> x, typename Tile::X* panels) {
+  constexpr size_t kStep = Tile::kStep;
+  for (size_t first = 0; first < x.columns; first += kPanelColumns) {
+    const size_t columns = std::min(kPanelColumns, x.columns - first);
+    for (size_t row = 0; row < x.rows; row += kStep) {
+      if constexpr (kStep == 1) {
+        std::copy_n(x.row(row) + first, columns, panels);
+      } else {
+        const typename Tile::X* low = x.row(row) + first;
+        const bool pair = row + 1 < x.rows;
+        const typename Tile::X* high = pair ? x.row(row + 1) + first : low;
+        for (size_t j = 0; j < columns; j++) {
+          panels[2 * j] = low[j];
+          panels[2 * j + 1] = pair ? high[j] : typename Tile::X{};
+        }
+      }
+      panels += kPanelColumns * kStep;
+    }
+  }
+}
+
+// One softmax step for one query: from the scores [keys] of a tile to its weights e^(score * scale - maximum). `so_far`
+// and `total` are the maximum and the sum over the tiles before and are brought up to date; returns the factor for what
+// was summed before. Weights are f32, or rounded to bf16: then from a power of two, and everything is scaled by log2 e.
+template <typename Weight>
+inline float softmax_step(const float* scores, size_t keys, float scale, float& so_far, float& total, Weight* weights) {
+  constexpr bool kRounded = std::is_same_v<Weight, BFloat16>;
+  const auto power = [](Lanes x) { return kRounded ? exp2_for_rounded(x) : exp(x); };
+  const float lowest = -std::numeric_limits<float>::max();
+  Lanes largest = Lanes::broadcast(lowest);
+  for_each_vector(keys, [&](size_t j, size_t lanes) { largest = max(load(scores + j, lanes, lowest), largest); });
+  const float new_maximum = std::max(so_far, maximum(largest) * scale);
+  const Lanes factor = Lanes::broadcast(scale), offset = Lanes::broadcast(-new_maximum);
+  Lanes sums = Lanes::broadcast(0);
+  for_each_vector(keys, [&](size_t j, size_t lanes) {
+    const Lanes weight = power(fma(load(scores + j, lanes, 0), factor, offset));
+    if constexpr (kRounded) {
+      store_bf16(weight, weights + j);
+    } else {
+      weight.store(weights + j);
+    }
+    sums = sums + (lanes == 16 ? weight : first_lanes(weight, lanes));
+  });
+  alignas(64) float rescale[16];
+  power(Lanes::broadcast(so_far - new_maximum)).store(rescale);
+  total = total * rescale[0] + sum(sums);
+  so_far = new_maximum;
+  return rescale[0];
+}
+
+template <typename Tile>
+void attention(const Attention<typename Tile::X>& a) {
+  using X = typename Tile::X;
+  const size_t tokens = a.keys.rows, head_size = a.keys.columns;
+  const AttentionScratch<X> scratch(a.scratch, tokens, head_size);
+  const bool rounded = Tile::kStep != 1;
+  const float scale = rounded ? a.scale * 1.44269504f : a.scale;
+  const size_t score_block = rounded ? kRoundedDepthBlock : depth_block(head_size);
+  const size_t value_block = rounded ? kRoundedDepthBlock : kDepthBlock;
+  const size_t key_panel = round_up(head_size, Tile::kStep) * kPanelColumns;
+  const size_t value_panel = round_up(tokens, Tile::kStep) * kPanelColumns;
+  pack_keys<Tile>(a.keys, scratch.keys);
+  pack_values<Tile>(a.values, scratch.values);
+
+  for (size_t first = 0; first < a.queries.rows; first += kQueryRows) {
+    const View<const X> queries = a.queries.rows_at(first, std::min(kQueryRows, a.queries.rows - first));
+    float maximum_so_far[kQueryRows], total[kQueryRows];
+    for (size_t tile = 0; tile < tokens; tile += kKeyTile) {
+      const size_t keys = std::min(kKeyTile, tokens - tile);
+      for (size_t j = 0; j < keys; j += kPanelColumns) {
+        multiply_panel<Tile>(queries, scratch.keys + (tile + j) / kPanelColumns * key_panel, score_block, true,
+                             scratch.scores.data + j, scratch.scores.stride);
+      }
+      for (size_t row = 0; row < queries.rows; row++) {
+        if (tile == 0) {
+          maximum_so_far[row] = -std::numeric_limits<float>::max();
+          total[row] = 0;
+        }
+        X* weights = scratch.weights.row(row);
+        const float factor =
+            softmax_step(scratch.scores.row(row), keys, scale, maximum_so_far[row], total[row], weights);
+        if (keys % Tile::kStep != 0) weights[keys] = X{};
+        if (tile == 0) continue;
+        for (size_t j = 0; j < head_size; j += 16) {
+          float* sum = scratch.sums.row(row) + j;
+          (Lanes::load(sum) * Lanes::broadcast(factor)).store(sum);
+        }
+      }
+      const View<const X> weights = {scratch.weights.data, queries.rows, keys, scratch.weights.stride};
+      for (size_t j = 0; j < head_size; j += kPanelColumns) {
+        multiply_panel<Tile>(weights, scratch.values + j / kPanelColumns * value_panel + tile * kPanelColumns,
+                             value_block, tile == 0, scratch.sums.data + j, scratch.sums.stride);
+      }
+    }
+    for (size_t row = 0; row < queries.rows; row++) {
+      for_each_vector(head_size, [&](size_t j, size_t lanes) {
+        const Lanes result = Lanes::load(scratch.sums.row(row) + j) / Lanes::broadcast(total[row]);
+        store(result, a.out.row(first + row) + j, lanes);
+      });
+    }
+  }
+}

@@ -1,0 +1,240 @@
+// Matrix products with their epilogue. Included through ops_inl.h.
+// A register tile is kTileRows x (kTileVectors * 16) sums. Each of the four types of weights says what one step along
+// depth is; the loops around it are the same.
+
+struct F32Tile {
+  using X = float;
+  using W = float;
+  using Sums = Lanes;
+  static constexpr size_t kStep = 1;  // values along depth
+  static constexpr bool kWidens = false;
+  static Sums zero() { return Lanes::broadcast(0); }
+  static Lanes load_x(const X* x) { return Lanes::broadcast(*x); }
+  static Lanes load_w(const W* w) { return Lanes::load(w); }
+  static Sums add(Sums sums, Lanes x, Lanes w) { return fma(x, w, sums); }
+};
+
+struct F16Tile : F32Tile {
+  using W = uint16_t;
+  static Lanes load_w(const W* w) { return load_f16(w); }
+};
+
+// Keeps the widened weights for the tiles of the rows that follow.
+struct F16WideningTile : F16Tile {
+  static constexpr bool kWidens = true;
+};
+
+struct Bf16Tile {
+  using X = BFloat16;
+  using W = BFloat16;
+  using Sums = Lanes;
+  static constexpr size_t kStep = 2;
+  static constexpr bool kWidens = false;
+  static Sums zero() { return Lanes::broadcast(0); }
+  static Words load_x(const X* x) { return Words::broadcast(x); }
+  static Words load_w(const W* w) { return Words::load(w); }
+  static Sums add(Sums sums, Words x, Words w) { return dot2(sums, x, w); }
+};
+
+struct S8Tile {
+  using X = uint8_t;
+  using W = int8_t;
+  using Sums = Words;
+  static constexpr size_t kStep = 4;
+  static constexpr bool kWidens = false;
+  static Sums zero() { return Words::zero(); }
+  static Words load_x(const X* x) { return Words::broadcast(x); }
+  static Words load_w(const W* w) { return Words::load(w); }
+  static Sums add(Sums sums, Words x, Words w) { return dot4(sums, x, w); }
+};
+
+// Adds x[0..Rows) * w^T over `steps` steps to the sums y, or stores them (`first`). w: [steps][32][kStep], this tile's
+// columns first. `widened`, for tiles that widen: where the weights go, [steps][32], this tile's columns first.
+template <typename Tile, int Rows>
+inline void multiply_tile(const typename Tile::X* x, size_t x_stride, const typename Tile::W* w, size_t steps,
+                          bool first, float* y, size_t y_stride, float* widened) {
+  constexpr size_t kPanelStep = kPanelColumns * Tile::kStep;
+  typename Tile::Sums sums[Rows][kTileVectors];
+#pragma GCC unroll 12
+  for (int i = 0; i < Rows; i++) {
+#pragma GCC unroll 2
+    for (int j = 0; j < kTileVectors; j++) sums[i][j] = Tile::zero();
+  }
+  // Four pointers reach twelve rows: the address modes add one and two strides.
+  const typename Tile::X* x_rows[4] = {x, Rows > 3 ? x + 3 * x_stride : x, Rows > 6 ? x + 6 * x_stride : x,
+                                       Rows > 9 ? x + 9 * x_stride : x};
+  for (size_t step = 0; step < steps; step++) {
+    decltype(Tile::load_w(w)) weights[kTileVectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < kTileVectors; j++) {
+      weights[j] = Tile::load_w(w + j * 16 * Tile::kStep);
+      if constexpr (Tile::kWidens) weights[j].store(widened + j * 16);
+      __builtin_prefetch(w + j * 16 * Tile::kStep + 16 * kPanelStep);
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < Rows; i++) {
+      const auto value = Tile::load_x(x_rows[i / 3] + i % 3 * x_stride);
+#pragma GCC unroll 2
+      for (int j = 0; j < kTileVectors; j++) sums[i][j] = Tile::add(sums[i][j], value, weights[j]);
+    }
+    w += kPanelStep;
+    if constexpr (Tile::kWidens) widened += kPanelColumns;
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) x_rows[i] += Tile::kStep;
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < Rows; i++) {
+#pragma GCC unroll 2
+    for (int j = 0; j < kTileVectors; j++) {
+      float* to = y + i * y_stride + j * 16;
+      (first ? sums[i][j] : Tile::Sums::load(to) + sums[i][j]).store(to);
+    }
+  }
+}
+
+// All columns of one panel for the first `rows` (1..kTileRows) rows: the tile as wide as the panel, rows as many as
+// asked.
+template <typename Tile, int Rows = kTileRows>
+inline void multiply_rows(int rows, const typename Tile::X* x, size_t x_stride, const typename Tile::W* w, size_t steps,
+                          bool first, float* y, size_t y_stride, float* widened) {
+  if constexpr (Rows > 1) {
+    if (rows < Rows) {
+      return multiply_rows<Tile, Rows - 1>(rows, x, x_stride, w, steps, first, y, y_stride, widened);
+    }
+  }
+  for (size_t column = 0; column < kPanelColumns; column += kTileVectors * 16) {
+    multiply_tile<Tile, Rows>(x, x_stride, w + column * Tile::kStep, steps, first, y + column, y_stride,
+                              widened + (Tile::kWidens ? column : 0));
+  }
+}
+
+// y[rows][32] (+)= x[rows][depth] * panel^T for up to kTileRows rows, sums cut at multiples of `block`.
+template <typename Tile>
+[[gnu::noinline]] void multiply_strip(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block,
+                                      bool first, float* y, size_t y_stride, float* widened = nullptr) {
+  struct AsItIs {};
+  constexpr bool kEmulated = Tile::kStep == 2 && !kDot2Flushes;
+  [[maybe_unused]] const std::conditional_t<kEmulated, FlushDenormals, AsItIs> mode;
+  for (size_t k = 0; k < x.columns; k += block) {
+    const size_t steps = (std::min(block, x.columns - k) + Tile::kStep - 1) / Tile::kStep;
+    multiply_rows<Tile>(static_cast<int>(x.rows), x.data + k, x.stride, panel + k * kPanelColumns, steps,
+                        first && k == 0, y, y_stride, widened + (Tile::kWidens ? k * kPanelColumns : 0));
+  }
+}
+
+// The same for any number of rows.
+template <typename Tile>
+inline void multiply_panel(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block, bool first,
+                           float* y, size_t y_stride) {
+  for (size_t row = 0; row < x.rows; row += kTileRows) {
+    multiply_strip<Tile>(x.rows_at(row, std::min<size_t>(kTileRows, x.rows - row)), panel, block, first,
+                         y + row * y_stride, y_stride);
+  }
+}
+
+// ---- Epilogue ----
+
+// value(j): the sums of columns j .. j + 15, scaled back where they are integers, plus bias. `rounded`: its factors
+// were.
+template <typename Value>
+inline void finish_row(const Product& product, size_t row, size_t column, bool rounded, Value value) {
+  for (size_t j = 0; j < kPanelColumns; j += 16) {
+    Lanes result = value(j);
+    if (product.epilogue == Epilogue::bias_gelu) result = rounded ? gelu_for_rounded(result) : gelu(result);
+    if (product.epilogue == Epilogue::bias_residual) {
+      result = result + Lanes::load(product.residual.row(row) + column + j);
+    }
+    if (product.y16.data) {
+      store_bf16(result, product.y16.row(row) + column + j);
+    } else {
+      result.store(product.y.row(row) + column + j);
+    }
+  }
+}
+
+// From sums [rows][32] of rows [first_row, ...) and a panel to the result.
+template <typename Tile>
+inline void finish_strip(const Product& product, size_t first_row, size_t rows, size_t panel, const float* sums,
+                         size_t stride) {
+  const PackedWeights& weights = *product.weights;
+  const size_t column = panel * kPanelColumns;
+  const float* bias = weights.bias() + column;
+  for (size_t i = 0; i < rows; i++) {
+    const float* row_sums = sums + i * stride;
+    if constexpr (Tile::kStep == 4) {
+      const Words zero = broadcast_integer(product.x8.zeros[first_row + i]);
+      const Lanes row_scale = Lanes::broadcast(product.x8.scales[first_row + i]);
+      const float* scales = weights.scales() + column;
+      const int32_t* weight_sums = weights.sums() + column;
+      finish_row(product, first_row + i, column, true, [&](size_t j) {
+        const Words exact = Words::load(row_sums + j) - zero * Words::load(weight_sums + j);
+        return fma(to_float(exact), row_scale * Lanes::load(scales + j), Lanes::load(bias + j));
+      });
+    } else {
+      finish_row(product, first_row + i, column, Tile::kStep != 1,
+                 [&](size_t j) { return Lanes::load(row_sums + j) + Lanes::load(bias + j); });
+    }
+  }
+}
+
+// ---- The whole product ----
+
+// Rows of x that stay in the L2 cache while panels pass by.
+constexpr size_t kRowBlockBytes = 384 << 10;
+// Depth after which the next panel is read, if y can hold sums meanwhile.
+constexpr size_t kDepthChunkBytes = 4096;
+
+template <typename Tile, typename NextTile>
+inline void multiply_as(const Product& product, View<const typename Tile::X> x, size_t block, size_t first_row,
+                        size_t last_row, size_t first_panel, size_t last_panel, float* scratch) {
+  const size_t all = product.weights->depth;
+  const size_t chunk = product.y16.data ? all : kDepthChunkBytes / sizeof(typename Tile::X);
+  const size_t chunk_bytes = std::min(all, chunk) * sizeof(typename Tile::X);
+  const size_t row_block = std::max<size_t>(kRowBlockBytes / chunk_bytes / kTileRows, 1) * kTileRows;
+  alignas(64) float tile_sums[kTileRows * kPanelColumns];
+  for (size_t row = first_row; row < last_row; row += row_block) {
+    const size_t end = std::min(row + row_block, last_row);
+    for (size_t k = 0; k < all; k += chunk) {
+      const size_t depth = std::min(chunk, all - k);
+      for (size_t panel = first_panel; panel < last_panel; panel++) {
+        const auto* w = reinterpret_cast<const typename Tile::W*>(product.weights->panel(panel)) + k * kPanelColumns;
+        for (size_t strip = row; strip < end; strip += kTileRows) {
+          const size_t rows = std::min<size_t>(kTileRows, end - strip);
+          const auto x_strip = x.rows_at(strip, rows).columns_at(k, depth);
+          const bool in_tile = depth == all;
+          float* sums = in_tile ? tile_sums : product.y.row(strip) + panel * kPanelColumns;
+          const size_t stride = in_tile ? kPanelColumns : product.y.stride;
+          if constexpr (std::is_same_v<Tile, NextTile>) {
+            multiply_strip<Tile>(x_strip, w, block, k == 0, sums, stride);
+          } else if (end - row <= kTileRows) {
+            multiply_strip<F16Tile>(x_strip, w, block, k == 0, sums, stride);
+          } else if (strip == row) {
+            multiply_strip<Tile>(x_strip, w, block, k == 0, sums, stride, scratch);
+          } else {
+            multiply_strip<NextTile>(x_strip, scratch, block, k == 0, sums, stride);
+          }
+          if (k + depth == all) finish_strip<Tile>(product, strip, rows, panel, sums, stride);
+        }
+      }
+    }
+  }
+}
+
+void multiply(const Product& product, size_t first_row, size_t last_row, size_t first_panel, size_t last_panel,
+              std::span<float> scratch) {
+  const size_t depth = product.weights->depth, block = depth_block(depth);
+  switch (product.weights->type) {
+    case WeightType::f32:
+      return multiply_as<F32Tile, F32Tile>(product, product.x, block, first_row, last_row, first_panel, last_panel,
+                                           nullptr);
+    case WeightType::f16:
+      return multiply_as<F16WideningTile, F32Tile>(product, product.x, block, first_row, last_row, first_panel,
+                                                   last_panel, scratch.data());
+    case WeightType::bf16:
+      return multiply_as<Bf16Tile, Bf16Tile>(product, product.x16, kRoundedDepthBlock, first_row, last_row, first_panel,
+                                             last_panel, nullptr);
+    case WeightType::s8:
+      return multiply_as<S8Tile, S8Tile>(product, product.x8.values, round_up(depth, 4), first_row, last_row,
+                                         first_panel, last_panel, nullptr);
+  }
+}
