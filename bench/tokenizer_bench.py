@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 """How fast texts become tokens, on one thread: bgem3, the Hugging Face tokenizers library, sentencepiece.
 
-    bench/tokenizer_bench.py [TOKENIZER_JSON] [--text FILE] [--megabytes 4] [--rounds 5]
+    bench/tokenizer_bench.py [TOKENIZER_JSON] [--text FILE] [--megabytes 4] [--rounds 5] [--json]
 
 Without TOKENIZER_JSON: bge-m3's where it is at hand (../shared/data), else a Unigram trained on the sample. Without
 --text: texts put together from the words of tests/data/multilingual_sample.txt in a random order (fixed seed), so that
 whole sentences do not repeat; words do. Every engine gets the same texts of about 1,000 bytes and also gives offsets, but
-for the rows that say otherwise. Ids are compared first.
+for the rows that say otherwise. Ids are compared first. --json prints the rows of bench/report.py instead of a table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
+import statistics
 import struct
 import subprocess
 import sys
@@ -48,23 +50,21 @@ def sample_texts(size_bytes: int) -> list[str]:
     return texts
 
 
-def best_of(rounds: int, run: Callable[[], object]) -> float:
-    """The shortest of some runs, in seconds."""
-    best = float("inf")
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - begin)
-    return best
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one run."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
 
 
 def main() -> None:
-    """Runs every engine on the same texts and prints a table."""
+    """Runs every engine on the same texts, in turns, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tokenizer", nargs="?", type=Path)
     parser.add_argument("--text", type=Path)
     parser.add_argument("--megabytes", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
     optimised = ROOT / "build/bench/bin/tokenize_lines"
@@ -77,8 +77,6 @@ def main() -> None:
     else:
         texts = sample_texts(int(arguments.megabytes * 1e6))
     size = sum(len(text.encode()) for text in texts)
-    print(f"{path.name}: {len(texts)} texts, {size / 1e6:.1f} MB, one thread, best of {arguments.rounds}")
-
     library = Tokenizer.from_file(str(path))
     library.no_truncation()
     library.no_padding()
@@ -87,20 +85,32 @@ def main() -> None:
     assert found == expected, "the ids differ: run tests/tokenizer_parity_test.py"
 
     data = b"".join(struct.pack("<I", len(raw)) + raw for raw in (text.encode() for text in texts))
-    command = [tokenizer_files.driver(), path, "--bench", str(arguments.rounds)]
-    seconds = {"bgem3": float(subprocess.run(command, input=data, check=True, capture_output=True).stdout)}
-    seconds["tokenizers encode_batch"] = best_of(arguments.rounds, lambda: library.encode_batch(texts))
-    seconds["tokenizers encode_batch_fast (no offsets)"] = best_of(
-        arguments.rounds, lambda: library.encode_batch_fast(texts)
-    )
+    command = [tokenizer_files.driver(), path, "--bench", "3"]
+    engines: dict[str, Callable[[], float]] = {
+        "bgem3": lambda: float(subprocess.run(command, input=data, check=True, capture_output=True).stdout),
+        "tokenizers encode_batch": lambda: timed(lambda: library.encode_batch(texts)),
+        "tokenizers encode_batch_fast (no offsets)": lambda: timed(lambda: library.encode_batch_fast(texts)),
+    }
     if tokenizer_files.is_unigram(path):
         processor = tokenizer_files.sentencepiece_processor(path)
-        seconds["sentencepiece (no offsets)"] = best_of(
-            arguments.rounds, lambda: processor.encode(texts, out_type=int, num_threads=1)
+        engines["sentencepiece (no offsets)"] = lambda: timed(
+            lambda: processor.encode(texts, out_type=int, num_threads=1)
         )
-    for name, value in seconds.items():
-        ratio = value / seconds["bgem3"]
-        print(f"{name:45} {size / 1e6 / value:8.1f} MB/s   bgem3 is {ratio:.1f} times as fast")
+    samples: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(arguments.rounds):
+        for name, run in engines.items():
+            samples[name].append(run())
+
+    if not arguments.json:
+        print(f"{path.name}: {len(texts)} texts, {size / 1e6:.1f} MB, one thread, best of {arguments.rounds} rounds")
+    for name, seconds in samples.items():
+        best = min(seconds)
+        if arguments.json:
+            row = {"group": "tokenizer", "workload": path.name, "engine": name, "unit": "B/s", "value": size / best}
+            print(json.dumps({**row, "spread": 1 - best / statistics.median(seconds), "samples": len(seconds)}))
+        else:
+            ratio = best / min(samples["bgem3"])
+            print(f"{name:45} {size / 1e6 / best:8.1f} MB/s   bgem3 is {ratio:.1f} times as fast")
 
 
 if __name__ == "__main__":
