@@ -15,6 +15,7 @@
 #include "base/cpu.h"
 #include "base/thread_pool.h"
 #include "engine.h"
+#include "kernels.h"
 #include "kernels/ops.h"
 #include "measure.h"
 #include "onednn.h"
@@ -122,6 +123,7 @@ int main(int count, char** arguments) {
                 .c_str());
   if (onednn.empty()) print_gap("oneDNN: not there when this was built (Debian: libdnnl-dev)");
   Peaks peaks(ops.name, options.engine.threads);
+  if (options.only != "engine") bench_kernels(ops, options.engine.threads, peaks.contenders(), options.rounds);
   if (options.only != "kernels") bench_engine(options.engine, peaks.contenders(), kEngineRounds);
   for (const Contender* contender : peaks.contenders()) print_row(*contender);
   return 0;

@@ -5,16 +5,24 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <thread>
 
 namespace bgem3::bench {
 namespace {
 
-constexpr double kSampleSeconds = 0.01;
+constexpr double kSampleSeconds = 0.02;
 constexpr double kContenderSeconds = 35;
 
 void take_sample(Contender& contender) {
-  const double start = now_seconds();
-  double done = 0, seconds = 0;
+  // Threads of the contender before this one may spin for some milliseconds (OpenMP's do): they would take our cores.
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  double start = now_seconds();
+  double done = contender.run();
+  double seconds = now_seconds() - start;
+  if (seconds < kSampleSeconds) {  // a short run wakes threads and fills caches first
+    done = seconds = 0;
+    start = now_seconds();
+  }
   while (seconds < kSampleSeconds) {
     done += contender.run();
     seconds = now_seconds() - start;

@@ -20,7 +20,7 @@ struct Contender {
   double spread() const;  // how far the median is behind the best, as a share of the best
 };
 
-// Takes up to `rounds` samples of each contender, in turns; a sample repeats `run` for at least ten milliseconds. A
+// Takes up to `rounds` samples of each contender, in turns; a sample repeats `run` for at least twenty milliseconds. A
 // contender sits out a round after its first if its samples would take more than half a minute together.
 void measure(std::span<Contender* const> contenders, int rounds);
 

@@ -5,9 +5,12 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <utility>
+
+#include "base/aligned_buffer.h"
 
 namespace bgem3::bench {
 
@@ -31,12 +34,16 @@ std::optional<OneDnnProduct> onednn_product(std::string_view dtype, size_t rows,
     const dnnl::inner_product_forward::primitive_desc chosen(description, engine);
     struct State {
       dnnl::inner_product_forward product;
+      AlignedBuffer<std::byte> x_bytes, y_bytes;
       memory x, w, y;
     };
-    // The library allocates x and y and leaves what was there: zeros would be as fast.
-    const auto state = std::make_shared<State>(
-        State{dnnl::inner_product_forward(chosen), memory(chosen.src_desc(), engine),
-              memory(chosen.weights_desc(), engine, nullptr), memory(chosen.dst_desc(), engine)});
+    AlignedBuffer<std::byte> x_bytes(chosen.src_desc().get_size()), y_bytes(chosen.dst_desc().get_size());
+    // Pages of ones: reading pages that nobody wrote reads one page of zeros again and again, which is slower.
+    std::fill_n(x_bytes.data(), x_bytes.size(), std::byte{0x3f});
+    memory x_memory(chosen.src_desc(), engine, x_bytes.data()), y_memory(chosen.dst_desc(), engine, y_bytes.data());
+    const auto state =
+        std::make_shared<State>(State{dnnl::inner_product_forward(chosen), std::move(x_bytes), std::move(y_bytes),
+                                      x_memory, memory(chosen.weights_desc(), engine, nullptr), y_memory});
     return OneDnnProduct{chosen.weights_desc().get_size(), [state](const std::byte* weights) {
                            state->w.set_data_handle(const_cast<std::byte*>(weights));
                            state->product.execute(

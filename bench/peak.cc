@@ -8,29 +8,31 @@ namespace {
 #if defined(__x86_64__)
 // The registers are named so that no compiler moves a sum to memory. 12 chains hide a latency of 6 cycles, also where
 // two instructions start in a cycle. `vzeroupper` at the end: SSE code after a dirty upper half is slow.
-#define BGEM3_CLOBBERS                                                                                              \
+#define BGEM3_CLOBBERS                                                                                                \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", \
       "xmm14", "xmm15"
-#define BGEM3_PEAK_LOOP(name, body)                                                   \
-  void name(size_t steps) {                                                           \
-    asm volatile("vzeroall" ::: BGEM3_CLOBBERS);                                      \
-    for (size_t i = 0; i < steps; i++) asm volatile(body::: BGEM3_CLOBBERS);          \
-    asm volatile("vzeroupper" ::: BGEM3_CLOBBERS);                                    \
+#define BGEM3_PEAK_LOOP(name, body)                                          \
+  void name(size_t steps) {                                                  \
+    asm volatile("vzeroall" ::: BGEM3_CLOBBERS);                             \
+    for (size_t i = 0; i < steps; i++) asm volatile(body::: BGEM3_CLOBBERS); \
+    asm volatile("vzeroupper" ::: BGEM3_CLOBBERS);                           \
   }
 // 24 instructions that multiply and add.
-#define BGEM3_MULTIPLY_ADDS(instruction, kind)                                  \
-  ".rept 2\n"                                                                   \
-  ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11\n" instruction " %%" kind "14, %%" kind    \
-  "15, %%" kind "\\i\n"                                                         \
-  ".endr\n"                                                                     \
+#define BGEM3_MULTIPLY_ADDS(instruction, kind)                                             \
+  ".rept 2\n"                                                                              \
+  ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11\n" instruction " %%" kind "14, %%" kind "15, %%" kind \
+  "\\i\n"                                                                                  \
+  ".endr\n"                                                                                \
   ".endr\n"
 // 24 pairs of a multiplication (of 16-bit values, sums of two) and an addition: int8 without an instruction of its own.
-#define BGEM3_PAIRS(kind)                                                       \
-  ".rept 4\n"                                                                   \
-  ".irp i, 0,1,2,3,4,5\n"                                                       \
-  "vpmaddwd %%" kind "14, %%" kind "15, %%" kind "13\n"                         \
-  "vpaddd %%" kind "13, %%" kind "\\i, %%" kind "\\i\n"                         \
-  ".endr\n"                                                                     \
+#define BGEM3_PAIRS(kind)                        \
+  ".rept 4\n"                                    \
+  ".irp i, 0,1,2,3,4,5\n"                        \
+  "vpmaddwd %%" kind "14, %%" kind "15, %%" kind \
+  "13\n"                                         \
+  "vpaddd %%" kind "13, %%" kind "\\i, %%" kind  \
+  "\\i\n"                                        \
+  ".endr\n"                                      \
   ".endr\n"
 
 BGEM3_PEAK_LOOP(f32_avx2, BGEM3_MULTIPLY_ADDS("vfmadd231ps", "ymm"))
