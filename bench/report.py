@@ -52,18 +52,16 @@ class Report:
         threads = threads or self.facts["threads"]
         dtypes = {dtype, "f32"} if dtype == "bf16" else {dtype}
         rates = [r["value"] for r in self.group("peak") if r["dtype"] in dtypes and r["threads"] == threads]
-        return max(rates)
+        return float(max(rates))
 
     def bandwidth(self, threads: int | None = None) -> float:
         """Bytes a second that the threads together read from memory."""
         threads = threads or self.facts["threads"]
-        return max(row["value"] for row in self.group("bandwidth") if row["threads"] == threads)
+        return max(float(row["value"]) for row in self.group("bandwidth") if row["threads"] == threads)
 
     def roof(self, product: Row) -> float:
         """Operations a second that memory and arithmetic units allow for a product whose weights are in memory."""
-        return min(
-            self.peak(product["dtype"]), self.bandwidth() * product["operations"] / product["weight_bytes"]
-        )
+        return min(self.peak(product["dtype"]), self.bandwidth() * product["operations"] / product["weight_bytes"])
 
     def ceiling(self, encoder: Row) -> float:
         """Tokens a second of an encoder with every operation at the peak of its type, attention of int8 at bf16's."""
@@ -76,11 +74,11 @@ class Report:
     def share(self, row: Row) -> float | None:
         """What a row reaches of what the machine allows in the same run; None where that is not known."""
         if row["group"] == "product":
-            return row["value"] / self.roof(row)
+            return float(row["value"] / self.roof(row))
         if row["group"] == "attention":
-            return row["value"] / self.peak(row["dtype"])
+            return float(row["value"] / self.peak(row["dtype"]))
         if row["group"] == "encoder":
-            return row["value"] / self.ceiling(row)
+            return float(row["value"] / self.ceiling(row))
         return None
 
     def weight_bytes(self, encoder: Row) -> float:
@@ -121,7 +119,8 @@ def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) ->
 
     def one(cells: Sequence[str]) -> str:
         aligned = [
-            cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
         return "  ".join(aligned).rstrip()
 
@@ -226,7 +225,13 @@ def latency_table(report: Report) -> str:
         floor = report.query_floor(row)
         label = f"{row['dtype']}, {row['tokens']} tokens, {row['quantile']}"
         lines.append(
-            [label, str(row["threads"]), f"{1e3 * row['value']:.1f}", f"{1e3 * floor:.1f}", f"{row['value'] / floor:.2f} x"]
+            [
+                label,
+                str(row["threads"]),
+                f"{1e3 * row['value']:.1f}",
+                f"{1e3 * floor:.1f}",
+                f"{row['value'] / floor:.2f} x",
+            ]
         )
     return table(title, ["", "threads", "ms", "floor ms", "of floor"], lines)
 
@@ -237,7 +242,11 @@ def process_table(report: Report) -> str:
         for row in report.group("start")
     ]
     lines += [
-        [f"{row['dtype']}, peak memory, {row['workload']}", f"{row['value'] / 1e9:.3f} GB", percent(row["spread"])]
+        [
+            f"{row['dtype']}, peak memory, {row['workload']} ({row['distinct_ids']} different ids)",
+            f"{row['value'] / 1e9:.3f} GB",
+            percent(row["spread"]),
+        ]
         for row in report.group("memory")
     ]
     return table("The program", ["", "best", "spread"], lines)

@@ -74,7 +74,8 @@ def roofs(scale: Scale, report: Report) -> list[str]:
     elements.append(
         svg.line(scale.x(start), scale.y(start * bandwidth), scale.x(top / bandwidth), scale.y(top), svg.INK, 1.8)
     )
-    elements.append(svg.text(scale.x(start) + 14, scale.y(start * bandwidth) - 26, f"memory {bandwidth:.0f} GB/s"))
+    middle = math.sqrt(start * top / bandwidth)
+    elements.append(svg.text(scale.x(middle) - 10, scale.y(middle * bandwidth), f"memory {bandwidth:.0f} GB/s", "end"))
     return elements
 
 
@@ -112,6 +113,4 @@ def roofline_svg(report: Report) -> str:
     rates = [row["value"] / 1e9 for row in report.group("product")]
     low = min([report.bandwidth() * X_RANGE[0] / 1e9, *rates])
     scale = Scale((0.8 * low, top))
-    return svg.document(
-        WIDTH, HEIGHT, [*axes(scale, report), *roofs(scale, report), *dots(scale, report), *legend()]
-    )
+    return svg.document(WIDTH, HEIGHT, [*axes(scale, report), *roofs(scale, report), *dots(scale, report), *legend()])

@@ -25,7 +25,7 @@ def text(x: float, y: float, content: str, anchor: str = "start", size: int = 12
 
 
 def circle(x: float, y: float, colour: str, radius: float = 4, filled: bool = True, title: str = "") -> str:
-    fill = f'fill="{colour}" fill-opacity="0.8"' if filled else "fill=\"none\""
+    fill = f'fill="{colour}" fill-opacity="0.8"' if filled else 'fill="none"'
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {fill} stroke="{colour}" stroke-width="1.3">'
         f"<title>{escape(title)}</title></circle>"

@@ -5,8 +5,8 @@
 
 Without TOKENIZER_JSON: bge-m3's where it is at hand (../shared/data), else a Unigram trained on the sample. Without
 --text: texts put together from the words of tests/data/multilingual_sample.txt in a random order (fixed seed), so that
-whole sentences do not repeat; words do. Every engine gets the same texts of about 1,000 bytes and also gives offsets, but
-for the rows that say otherwise. Ids are compared first. --json prints the rows of bench/report.py instead of a table.
+whole sentences do not repeat; words do. Every engine gets the same texts of about 1,000 bytes and also gives offsets,
+but for the rows that say otherwise. Ids are compared first. --json prints rows of bench/report.py instead of a table.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def one_token_words(program: Path, model: Path) -> list[str]:
     vocabulary = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     words = [piece[1:] for piece, _ in vocabulary if piece.startswith("\u2581") and piece[1:].isalpha()]
     lines = "".join(json.dumps({"text": word}) + "\n" for word in words)
-    command = [program, "tokenize", "-", "--model", model, "--input-format", "jsonl"]
+    command: list[str | Path] = [program, "tokenize", "-", "--model", model, "--input-format", "jsonl"]
     output = subprocess.run(command, input=lines.encode(), stdout=subprocess.PIPE, check=True).stdout
     ids = [json.loads(line)["ids"] for line in output.splitlines()]
     kept = [word for word, found in zip(words, ids, strict=True) if len(found) == TEMPLATE_TOKENS + 1]

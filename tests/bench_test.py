@@ -47,12 +47,15 @@ def report() -> Report:
     ]
     work = {"tokens": 1000, "weights": 300e6, "operations": 6e11, "attention_operations": 1e11}
     encoder = {"workload": "16 x 128", "threads": 2, **work}
-    rows += [row("encoder", 100, "token/s", dtype="f32", **encoder), row("encoder", 200, "token/s", dtype="int8", **encoder)]
+    rows += [
+        row("encoder", 100, "token/s", dtype="f32", **encoder),
+        row("encoder", 200, "token/s", dtype="int8", **encoder),
+    ]
     rows += [row("encoder", 60, "token/s", dtype="f32", **{**encoder, "threads": 1})]
     query = {"workload": "1 x 9", "threads": 2, "tokens": 9, "weights": 300e6, "operations": 5.4e9}
     rows += [row("latency", 0.06, "s", dtype="f32", quantile="p50", **query)]
     rows += [row("start", 0.3, "s", dtype="f32", workload="1 x 9")]
-    rows += [row("memory", 9e8, "B", dtype="f32", workload="25 x 512", spread=0.0)]
+    rows += [row("memory", 9e8, "B", dtype="f32", workload="25 x 512", spread=0.0, distinct_ids=12750)]
     rows += [row("tokenizer", 30e6, "B/s", engine="bgem3"), row("tokenizer", 3e6, "B/s", engine="tokenizers")]
     facts = {"machine": "two <cores>", "date": "a day", "commit": "abc", "isa": "avx512_bf16", "threads": 2}
     return Report(facts, rows, ["something: why not"])
@@ -102,7 +105,7 @@ def test_text_has_every_group_and_every_gap(report: Report) -> None:
         "f32, 16 x 128 2 against 1 1.67 x",
         "f32, 9 tokens, p50 2 60.0 54.0 1.11 x",
         "f32, process start to first vector 0.300 s 1.0 %",
-        "f32, peak memory, 25 x 512 0.900 GB 0.0 %",
+        "f32, peak memory, 25 x 512 (12750 different ids) 0.900 GB 0.0 %",
         "tokenizers 3.0 10.0 x 1.0 %",
         "- something: why not",
     ):
@@ -119,7 +122,9 @@ def test_chart_is_svg_with_a_mark_for_each_row_within_the_axes(report: Report) -
     titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
     assert "oneDNN f32 1024 x 1024, 128 rows: 80" in titles
     assert "encoder int8 16 x 128: 140" in titles
-    assert sum(title is not None for title in titles) == 4 + 2  # products, encoders of all threads; the legend's are empty
+    assert (
+        sum(title is not None for title in titles) == 4 + 2
+    )  # products, encoders of all threads; the legend's are empty
     for circle in root.iter("{http://www.w3.org/2000/svg}circle"):
         assert 0 < float(circle.attrib["cx"]) < float(root.attrib["width"])
         assert 0 < float(circle.attrib["cy"]) < float(root.attrib["height"])
