@@ -4,8 +4,8 @@
     bench/run.py [--long] [--rounds 6] [--model FOLDER] [--output FOLDER]
 
 The model is of bge-m3's size with random weights: --model, else BGEM3_BENCH_MODEL, else build/models/full, which
-tools/make_model.py makes if it is not there (2.27 GB, a minute). --long adds what takes minutes: 8192 tokens in f32, and
-peak memory over 1,000 texts of 512 tokens instead of 100 (25 in f32). Needs the preset `bench` built.
+tools/make_model.py makes if it is not there (2.27 GB, a minute). --long adds what takes minutes: 8192 tokens in f32,
+and peak memory over 1,000 texts of 512 tokens instead of 100 (25 in f32). Needs the preset `bench` built.
 """
 
 from __future__ import annotations
