@@ -100,11 +100,12 @@ void bench_latency(const std::vector<std::unique_ptr<Engine>>& engines, const st
 
 void bench_engine(const EngineOptions& options, std::span<Contender* const> peaks, int rounds) {
   std::vector<std::unique_ptr<Engine>> engines;
-  for (const std::string dtype : {"f32"}) {
+  for (const std::string dtype : {"f32", "bf16", "int8"}) {
     for (int threads : {options.threads, 1}) {
       if (threads == 1 && threads == options.threads && !engines.empty() && engines.back()->dtype == dtype) continue;
       OpenOptions open;
       open.model = options.model;
+      open.dtype = dtype;
       open.isa = options.isa;
       open.threads = threads;
       engines.push_back(std::make_unique<Engine>(Engine{dtype, threads, Embedder::open(open)}));

@@ -63,112 +63,161 @@ class ColdBytes {
   size_t at_ = 0;
 };
 
+// The types of a product: what its activations are called, and its weights.
+struct Types {
+  WeightType weights;
+  std::string_view dtype, weight_type;
+  size_t weight_bytes;  // of one
+};
+constexpr Types kTypes[] = {{WeightType::f32, "f32", "f32", 4},
+                            {WeightType::f16, "f32", "f16", 2},
+                            {WeightType::bf16, "bf16", "bf16", 2},
+                            {WeightType::s8, "int8", "s8", 1}};
+
+// Activations of kMostRows rows in every type.
+class Activations {
+ public:
+  Activations(size_t columns, const Ops& ops)
+      : f32_(kMostRows, columns),
+        bf16_(kMostRows, columns),
+        u8_(kMostRows, columns),
+        scales_(kMostRows),
+        zeros_(kMostRows) {
+    fill(f32(kMostRows));
+    ops.round_rows(f32(kMostRows), bf16(kMostRows));
+    ops.quantize_f32(f32(kMostRows), u8(kMostRows));
+  }
+  View<float> f32(size_t rows) { return f32_.rows(rows); }
+  View<BFloat16> bf16(size_t rows) { return bf16_.rows(rows); }
+  QuantizedRows u8(size_t rows) { return {u8_.rows(rows), scales_.data(), zeros_.data()}; }
+
+ private:
+  Matrix<float> f32_;
+  Matrix<BFloat16> bf16_;
+  Matrix<uint8_t> u8_;
+  AlignedBuffer<float> scales_;
+  AlignedBuffer<int32_t> zeros_;
+};
+
 class Kernels {
  public:
-  Kernels(const Ops& ops, int threads) : ops_(ops), pool_(threads) {
-    fill(query_key_value_.rows(kLongest));
-    for (int i = 0; i < threads; i++) scratch_.emplace_back(attention_scratch(kLongest, kHeadSize));
+  Kernels(const Ops& ops, int threads) : ops_(ops), pool_(threads), team_(pool_) {
     for (const size_t columns : {1024, 3072, 4096}) {
-      inputs_.emplace(columns, Matrix(kMostRows, columns));
-      outputs_.emplace(columns, Matrix(kMostRows, columns));
-      fill(inputs_.at(columns).rows(kMostRows));
+      inputs_.emplace(columns, Activations(columns, ops));
+      outputs_.emplace(columns, Activations(columns, ops));
     }
-    for (const Shape& shape : kShapes)
-      for (const size_t rows : kRows) add_products(shape, rows);
-    for (const size_t length : kLengths) add_attention(length);
+    const size_t attention = AttentionScratch<float>({}, kLongest, kHeadSize).size;
+    for (int i = 0; i < threads; i++) scratch_.emplace_back(std::max(attention, kProductScratch));
+    fill(query_key_value_.rows(kLongest));
+    ops.round_rows(query_key_value_.rows(kLongest), query_key_value16_.rows(kLongest));
+
+    for (const Shape& shape : kShapes) {
+      for (const size_t rows : kRows) {
+        for (const Types& types : kTypes) add_products(shape, rows, types);
+      }
+    }
+    for (const size_t length : kLengths) {
+      add_attention<float>("f32", length, query_key_value_, context_, ops.attention_f32);
+      add_attention<BFloat16>("bf16", length, query_key_value16_, context16_, ops.attention_bf16);
+    }
   }
 
   std::deque<Contender>& contenders() { return contenders_; }
 
  private:
-  void add_products(const Shape& shape, size_t rows);
-  void add_attention(size_t length);
-  // Runs a product as the encoder does: cut into tasks of some rows by some panels.
-  void multiply(const Product& product);
+  void add_products(const Shape& shape, size_t rows, const Types& types);
+  template <typename T>
+  void add_attention(std::string_view dtype, size_t length, Matrix<T>& query_key_value, Matrix<T>& context,
+                     void (*kernel)(const Attention<T>&));
+  void multiply(const Product& product, size_t rows, const Types& types);
+
+  std::span<float> scratch(int thread) {
+    AlignedBuffer<float>& buffer = scratch_[static_cast<size_t>(thread)];
+    return {buffer.data(), buffer.size()};
+  }
 
   const Ops& ops_;
   ThreadPool pool_;
+  Team team_;
   ColdBytes weights_;
-  std::map<size_t, Matrix> inputs_, outputs_;  // by columns, kMostRows rows
-  std::map<size_t, std::deque<PackedWeights>> packed_;
-  Matrix query_key_value_{kLongest, 3 * kHeads*kHeadSize}, context_{kLongest, kHeads*kHeadSize};
-  std::vector<AlignedBuffer<float>> scratch_;  // of attention, one for each thread
+  std::map<size_t, Activations> inputs_, outputs_;  // by columns
+  Matrix<float> query_key_value_{kLongest, 3 * kHeads*kHeadSize}, context_{kLongest, kHeads*kHeadSize};
+  Matrix<BFloat16> query_key_value16_{kLongest, 3 * kHeads*kHeadSize}, context16_{kLongest, kHeads*kHeadSize};
+  std::vector<AlignedBuffer<float>> scratch_;  // one for each thread
   std::deque<Contender> contenders_;
 };
 
-void Kernels::multiply(const Product& product) {
-  constexpr size_t kTaskRows = 96, kTasksPerThread = 16;
-  const size_t rows = product.x.rows, panels = product.weights->panels(), row_blocks = divide_up(rows, kTaskRows);
-  const size_t wanted = divide_up(kTasksPerThread * static_cast<size_t>(pool_.threads()), row_blocks);
-  const size_t panel_blocks = std::min(wanted, panels);
-  pool_.parallel_for(static_cast<int>(row_blocks * panel_blocks), [&](int task, int) {
+// As the encoder does it: cut into tasks of some rows by some panels.
+void Kernels::multiply(const Product& product, size_t rows, const Types& types) {
+  constexpr size_t kStripRows = 12, kTaskBytes = 96 * 4, kTasksPerThread = 16;
+  const size_t strips = divide_up(rows, kStripRows), panels = product.weights->panels();
+  const size_t value_bytes = types.dtype == "f32" ? 4 : types.weight_bytes;
+  const size_t row_blocks = divide_up(strips, kTaskBytes / value_bytes / kStripRows);
+  const size_t tasks = kTasksPerThread * static_cast<size_t>(pool_.threads());
+  const size_t panel_blocks = std::min(divide_up(tasks, row_blocks), panels);
+  team_.parallel_for(row_blocks * panel_blocks, [&](size_t index, int thread) {
     const FloatMode mode;
-    const size_t index = static_cast<size_t>(task), row = index / panel_blocks * kTaskRows,
-                 block = index % panel_blocks;
-    ops_.multiply(product, row, std::min(row + kTaskRows, rows), panels * block / panel_blocks,
-                  panels * (block + 1) / panel_blocks);
+    const size_t row_block = index / panel_blocks, block = index % panel_blocks;
+    ops_.multiply(product, strips * row_block / row_blocks * kStripRows,
+                  std::min(strips * (row_block + 1) / row_blocks * kStripRows, rows), panels * block / panel_blocks,
+                  panels * (block + 1) / panel_blocks, scratch(thread));
   });
 }
 
-void Kernels::add_products(const Shape& shape, size_t rows) {
+void Kernels::add_products(const Shape& shape, size_t rows, const Types& types) {
   const double operations = 2.0 * static_cast<double>(rows * shape.columns * shape.depth);
-  const auto facts = [&](std::string_view engine, std::string_view dtype, std::string_view type, size_t weight_bytes) {
+  const auto facts = [&](std::string_view engine) {
     return fmt::format(R"("group": "product", "dtype": "{}", "weight_type": "{}", "columns": {}, "depth": {}, )"
                        R"("rows": {}, "engine": "{}", "operations": {:.0f}, "weight_bytes": {})",
-                       dtype, type, shape.columns, shape.depth, rows, engine, operations, weight_bytes);
+                       types.dtype, types.weight_type, shape.columns, shape.depth, rows, engine, operations,
+                       types.weight_bytes * shape.columns * shape.depth);
   };
-  std::deque<PackedWeights>& packed = packed_[shape.columns * 8192 + shape.depth];
-  if (packed.empty()) {
-    Matrix w(shape.columns, shape.depth);
-    fill(w.rows(shape.columns));
-    const std::vector<float> bias(shape.columns);
-    for (size_t bytes = 0; bytes < kColdBytes; bytes += 4 * shape.columns * shape.depth) {
-      packed.emplace_back(shape.columns, shape.depth);
-      packed.back().pack(0, w.rows(shape.columns), bias);
-    }
-  }
-  contenders_.push_back({facts("bgem3", "f32", "f32", 4 * shape.columns * shape.depth), "op/s",
-                         [this, shape, rows, operations, &packed, at = size_t{0}]() mutable {
-                           multiply({inputs_.at(shape.depth).rows(rows),
-                                     &packed[at++ % packed.size()],
-                                     Epilogue::bias,
-                                     {},
-                                     outputs_.at(shape.columns).rows(rows)});
+  Activations &x = inputs_.at(shape.depth), &y = outputs_.at(shape.columns);
+  Product product = {.x = x.f32(rows), .x16 = x.bf16(rows), .x8 = x.u8(rows)};
+  // The encoder keeps what goes from layer to layer in f32, and the rest in 16 bits where the inputs have no more.
+  if (types.dtype != "f32" && shape.columns > 1024)
+    product.y16 = y.bf16(rows);
+  else
+    product.y = y.f32(rows);
+  contenders_.push_back({facts("bgem3"), "op/s", [this, shape, rows, types, operations, product]() mutable {
+                           const size_t bytes = packed_bytes(types.weights, shape.columns, shape.depth);
+                           const PackedWeights weights{types.weights, shape.columns, shape.depth, weights_.next(bytes)};
+                           product.weights = &weights;
+                           multiply(product, rows, types);
                            return operations;
                          }});
-  for (const auto& [dtype, type] : {std::pair{"f32", "f32"}, {"bf16", "bf16"}, {"int8", "s8"}}) {
-    const auto peer = onednn_product(dtype, rows, shape.columns, shape.depth, pool_.threads());
-    if (!peer) continue;
-    contenders_.push_back({facts("oneDNN", dtype, type, peer->weight_bytes), "op/s", [this, operations, peer = *peer] {
-                             peer.run(weights_.next(peer.weight_bytes));
-                             return operations;
-                           }});
-  }
+  if (types.weights == WeightType::f16) return;  // oneDNN's product of f32 stands beside both
+  const auto peer = onednn_product(types.dtype, rows, shape.columns, shape.depth, pool_.threads());
+  if (!peer) return;
+  contenders_.push_back({facts("oneDNN"), "op/s", [this, operations, peer = *peer] {
+                           peer.run(weights_.next(peer.weight_bytes));
+                           return operations;
+                         }});
 }
 
-void Kernels::add_attention(size_t length) {
+template <typename T>
+void Kernels::add_attention(std::string_view dtype, size_t length, Matrix<T>& query_key_value, Matrix<T>& context,
+                            void (*kernel)(const Attention<T>&)) {
   const size_t hidden = kHeads * kHeadSize;
   const double operations = 4.0 * static_cast<double>(hidden * length * length);
-  contenders_.push_back(
-      {fmt::format(R"("group": "attention", "dtype": "f32", "length": {}, "operations": {:.0f})", length, operations),
-       "op/s", [this, length, operations] {
-         const View<float> all = query_key_value_.rows(length), out = context_.rows(length);
-         const size_t blocks = divide_up(length, kQueryBlock);
-         pool_.parallel_for(static_cast<int>(blocks * kHeads), [&](int task, int thread) {
-           const FloatMode mode;
-           const size_t first = static_cast<size_t>(task) / kHeads * kQueryBlock;
-           const size_t column = static_cast<size_t>(task) % kHeads * kHeadSize;
-           const size_t queries = std::min(kQueryBlock, length - first);
-           AlignedBuffer<float>& scratch = scratch_[static_cast<size_t>(thread)];
-           ops_.attention({.queries = all.columns_at(column, kHeadSize).rows_at(first, queries),
-                           .keys = all.columns_at(hidden + column, kHeadSize),
-                           .values = all.columns_at(2 * hidden + column, kHeadSize),
-                           .scale = 1 / std::sqrt(static_cast<float>(kHeadSize)),
-                           .out = out.columns_at(column, kHeadSize).rows_at(first, queries),
-                           .scratch = {scratch.data(), scratch.size()}});
-         });
-         return operations;
-       }});
+  const View<T> all = query_key_value.rows(length), out = context.rows(length);
+  contenders_.push_back({fmt::format(R"("group": "attention", "dtype": "{}", "length": {}, "operations": {:.0f})",
+                                     dtype, length, operations),
+                         "op/s", [this, length, operations, all, out, kernel] {
+                           team_.parallel_for(divide_up(length, kQueryBlock) * kHeads, [&](size_t index, int thread) {
+                             const FloatMode mode;
+                             const size_t first = index / kHeads * kQueryBlock,
+                                          queries = std::min(kQueryBlock, length - first);
+                             const size_t column = index % kHeads * kHeadSize;
+                             kernel({.queries = all.rows_at(first, queries).columns_at(column, kHeadSize),
+                                     .keys = all.columns_at(hidden + column, kHeadSize),
+                                     .values = all.columns_at(2 * hidden + column, kHeadSize),
+                                     .scale = 1 / std::sqrt(static_cast<float>(kHeadSize)),
+                                     .out = out.rows_at(first, queries).columns_at(column, kHeadSize),
+                                     .scratch = scratch(thread)});
+                           });
+                           return operations;
+                         }});
 }
 
 }  // namespace

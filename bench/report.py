@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,16 +146,24 @@ def peak_table(report: Report) -> str:
     return table("The machine's peaks", ["", *(f"threads {count}" for count in threads)], lines)
 
 
+def peer_of(report: Report, product: Row) -> Row | None:
+    """oneDNN's row of a product of ours; it has none of f32 with f16 weights: ours stands beside its f32 then."""
+    weight_type = "f32" if product["weight_type"] == "f16" else product["weight_type"]
+    wanted = row_name({**product, "engine": "oneDNN", "weight_type": weight_type})
+    return next((row for row in report.group("product") if row_name(row) == wanted), None)
+
+
+def our_products(report: Report) -> list[Row]:
+    """Our products: by type, size, rows."""
+    rows = [row for row in report.group("product") if row["engine"] == "bgem3"]
+    names = ("weight_type", "columns", "depth", "rows")
+    return sorted(rows, key=lambda row: (DTYPES.index(row["dtype"]), *(row[name] for name in names)))
+
+
 def product_table(report: Report) -> str:
-    peers = {row_name({**row, "engine": ""}): row for row in report.group("product") if row["engine"] == "oneDNN"}
     lines = []
-    for row in report.group("product"):
-        if row["engine"] == "oneDNN":
-            continue
-        # oneDNN has no product of f32 with f16 weights: ours stands beside its f32.
-        weight_type = "f32" if row["weight_type"] == "f16" else row["weight_type"]
-        peer = peers.get(row_name({**row, "engine": "", "weight_type": weight_type}))
-        rate = row["value"]
+    for row in our_products(report):
+        peer, rate = peer_of(report, row), row["value"]
         lines.append(
             [
                 f"{row['dtype']} ({row['weight_type']}) {row['columns']} x {row['depth']}",
@@ -174,6 +183,29 @@ def product_table(report: Report) -> str:
     )
     names = ["", "rows", "Gop/s", "of peak", "of roof", "spread", "oneDNN", "spread", "ours/oneDNN"]
     return table(title, names, lines)
+
+
+def product_summary(report: Report) -> str:
+    """Few and many rows over all sizes: the mean and the least."""
+    lines = []
+    products = our_products(report)
+    for dtype, weight_type in dict.fromkeys((row["dtype"], row["weight_type"]) for row in products):
+        for name, low, high in (("1 to 32 rows", 1, 32), ("128 to 2048 rows", 128, 2048)):
+            rows = [row for row in products if row["weight_type"] == weight_type and low <= row["rows"] <= high]
+            shares = [report.share(row) or 0 for row in rows]
+            ratios = [row["value"] / peer["value"] for row in rows if (peer := peer_of(report, row))]
+            if rows:
+                lines.append(
+                    [
+                        f"{dtype} ({weight_type}), {name}",
+                        percent(statistics.mean(shares)),
+                        percent(min(shares)),
+                        percent(statistics.geometric_mean(ratios) if ratios else None),
+                        percent(min(ratios) if ratios else None),
+                    ]
+                )
+    names = ["", "of roof, mean", "least", "ours/oneDNN, mean", "least"]
+    return table("Products in short", names, lines)
 
 
 def attention_table(report: Report) -> str:
@@ -267,6 +299,7 @@ def text_report(report: Report) -> str:
     facts = [f"{name:10} {value}" for name, value in report.facts.items()]
     tables = [
         peak_table(report),
+        product_summary(report),
         product_table(report),
         attention_table(report),
         encoder_table(report),
