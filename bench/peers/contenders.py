@@ -61,7 +61,9 @@ CONTENDERS = (
         {**batches(32, 1, PADDED_2048), MIX_DEFAULTS: ("texts", 32)},
         "encode(), SDPA; MIX: one call for every group of like lengths",
     ),
-    Contender("st-bf16", "sentence-transformers bf16", "bf16", TORCH, "", batches(32, 1, PADDED_2048), "model.bfloat16()"),
+    Contender(
+        "st-bf16", "sentence-transformers bf16", "bf16", TORCH, "", batches(32, 1, PADDED_2048), "model.bfloat16()"
+    ),
     Contender("flag-f32", "FlagEmbedding f32", "f32", "flagembedding", "", FLAG, "dense only, max_length=8192"),
     Contender(
         "openvino-f32", "OpenVINO f32", "f32", "openvino", "openvino", batches(32, 1, PADDED_1024), "LATENCY hint"
@@ -111,7 +113,9 @@ CONTENDERS = (
         batches(8, 4, PADDED_1024),
         "the same, the rest bf16",
     ),
-    Contender("onnxruntime-f32", "ONNX Runtime f32", "f32", ORT, "onnxruntime-f32", batches(8, 1, PADDED_1024), "fused"),
+    Contender(
+        "onnxruntime-f32", "ONNX Runtime f32", "f32", ORT, "onnxruntime-f32", batches(8, 1, PADDED_1024), "fused"
+    ),
     Contender(
         "onnxruntime-int8",
         "ONNX Runtime int8 dynamic",

@@ -2,7 +2,7 @@
 
     build/peers/venv/bin/python bench/peers/convert.py FORMAT --model FOLDER --output FOLDER
 
-Every graph ends in the CLS row, so that no runtime pays for copying hidden states. A format appears whole or not at all.
+Graphs end in the CLS row, so that no runtime pays for copying hidden states. A format appears whole or not at all.
 """
 
 from __future__ import annotations

@@ -132,7 +132,9 @@ class FlagEmbedding(Engine):
 class OpenVino(Engine):
     """The CPU plug-in with the latency hint: one stream over all threads."""
 
-    def __init__(self, model: Path, converted: Path, threads: int, *, graph: str, precision: str, **more: str) -> None:
+    def __init__(
+        self, model: Path, converted: Path, threads: int, *, graph: str, precision: str, dynamic: bool = False
+    ) -> None:
         import openvino
 
         self.batcher = Batcher(model)
@@ -140,8 +142,9 @@ class OpenVino(Engine):
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": str(threads),
-            **more,
         }
+        if dynamic:
+            settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "1024"
         compiled = openvino.Core().compile_model(converted / graph / "model.xml", "CPU", settings)
         self.request = compiled.create_infer_request()
 
@@ -235,15 +238,14 @@ class LlamaCpp(Engine):
         return unit_rows(vectors)
 
 
-DYNAMIC = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "1024"}
 ENGINES: dict[str, Callable[[Path, Path, int], Engine]] = {
     "st-f32": SentenceTransformers,
     "st-bf16": partial(SentenceTransformers, bf16=True),
     "flag-f32": FlagEmbedding,
     "openvino-f32": partial(OpenVino, graph="openvino", precision="f32"),
     "openvino-bf16": partial(OpenVino, graph="openvino", precision="bf16"),
-    "openvino-w8": partial(OpenVino, graph="openvino-weights8", precision="f32", **DYNAMIC),
-    "openvino-w8-bf16": partial(OpenVino, graph="openvino-weights8", precision="bf16", **DYNAMIC),
+    "openvino-w8": partial(OpenVino, graph="openvino-weights8", precision="f32", dynamic=True),
+    "openvino-w8-bf16": partial(OpenVino, graph="openvino-weights8", precision="bf16", dynamic=True),
     "openvino-nncf": partial(OpenVino, graph="openvino-static8", precision="f32"),
     "openvino-nncf-bf16": partial(OpenVino, graph="openvino-static8", precision="bf16"),
     "onnxruntime-f32": partial(OnnxRuntime, graph="onnxruntime-f32"),

@@ -1,4 +1,4 @@
-"""The peers' environment under build/peers: installed package by package, so that one that fails costs its own rows only."""
+"""The peers' environment under build/peers: installed package by package, so that a failure costs its own rows only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Engines as processes that take turns: figures of every contender, measured in one run.
 
-Contenders of one dtype are loaded together and measured round by round, so that a slow minute of the machine hits all of
-them. Whoever is not measured is stopped (SIGSTOP): spinning threads of one engine cost another nothing.
+Contenders of one dtype are loaded together and measured round by round, so that a slow minute of the machine hits all
+of them. Whoever is not measured is stopped (SIGSTOP): spinning threads of one engine cost another nothing.
 """
 
 from __future__ import annotations
@@ -225,7 +225,9 @@ class Row:
         except (Gap, OSError) as gap:  # OSError: the process is gone
             self.figures[name] = {"gap": str(gap)}
         shown = {key: value for key, value in self.figures[name].items() if key != "seconds" or name == "L8192"}
-        told = ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else str(value) for key, value in shown.items())
+        told = ", ".join(
+            f"{key} {value:.4g}" if isinstance(value, float) else str(value) for key, value in shown.items()
+        )
         print(f"  {time.strftime('%H:%M:%S')} {self.contender.title:36} {name:14} {told}", flush=True)
 
     def load(self, workloads: Workloads, setting: Setting) -> None:
@@ -299,10 +301,11 @@ def cold_start(command: Sequence[str], line: str, threads: int, log: Path) -> tu
         process.stdin.close()
     found = process.stdout.readline()
     seconds = time.monotonic() - begin
+    process.stdout.read()
     process.stdout.close()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0 or not found:
+    if process.returncode != 0 or not found or found.startswith('{"error"'):
         raise Gap(found.strip()[:200] or last_line(log.read_text(errors="replace")))
     return seconds, usage.ru_maxrss * 1024 / 1e9
 

@@ -33,7 +33,10 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = []
     for row in [header, ["-" * width for width in widths], *rows]:
-        cells = [text.ljust(width) if at == 0 else text.rjust(width) for at, (text, width) in enumerate(zip(row, widths))]
+        cells = [
+            text.ljust(width) if at == 0 else text.rjust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 
@@ -137,13 +140,14 @@ def text_report(results: Results) -> str:
     parts = [
         header,
         "packages:  " + packages,
-        "Real tokens a second, tokenizing and pooling included, padding never counted. Contenders of one dtype took turns\n"
-        "round by round; the best round counts.\n\n" + speed_table(results),
-        "Cold start: from starting a process to its first vector, files in the page cache. GB: largest resident memory\n"
-        "(VmHWM), mapped files included. Cosine and largest difference: 30 texts against sentence-transformers f32.\n\n"
-        + resource_table(results),
-        f"bgem3 against the fastest peer of the same dtype with a mean cosine of at least {MIN_MEAN_COSINE}; static int8\n"
-        "(NNCF) and sentence-transformers called without settings beside it.\n\n" + ratios,
+        "Real tokens a second, tokenizing and pooling included, padding never counted. Contenders of one dtype took\n"
+        "turns round by round; the best round counts. Defaults: mixed, called without settings.\n\n"
+        + speed_table(results),
+        "Cold start: from starting a process to its first vector, files in the page cache. GB: largest resident\n"
+        "memory (VmHWM), mapped files included. Cosine, largest difference: 30 texts against sentence-transformers\n"
+        "f32.\n\n" + resource_table(results),
+        f"bgem3 against the fastest peer of the same dtype with a mean cosine of at least {MIN_MEAN_COSINE}; static\n"
+        "int8 (NNCF) and sentence-transformers called without settings beside it.\n\n" + ratios,
         "How each was called\n" + "\n".join(f"  {line}" for line in settings),
     ]
     if stale:
@@ -156,8 +160,8 @@ def text_report(results: Results) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 # The chart
 
-NAME_WIDTH, PANEL_WIDTH, VALUE_WIDTH = 245, 150, 58  # px
-ROW_HEIGHT, GROUP_GAP, TOP = 19, 30, 62
+NAME_WIDTH, PANEL_WIDTH, VALUE_WIDTH = 262, 150, 58  # px
+ROW_HEIGHT, BAR_HEIGHT, GROUP_GAP, TOP = 19, 14, 30, 62
 OURS_COLOUR, PEER_COLOUR, INEXACT_COLOUR, TEXT_COLOUR = "#d1495b", "#7d9bb5", "#d3dbe2", "#24292f"
 
 
@@ -195,13 +199,23 @@ def bar_chart(results: Results) -> str:
                 rate = figure(results, c.key, workload, "best")
                 length = 0.0 if rate is None else rate * scale
                 body.append(
-                    f'<rect x="{panel(index)}" y="{y + 2}" width="{length:.1f}" height="{ROW_HEIGHT - 5}" fill="{colour}"/>'
+                    f'<rect x="{panel(index)}" y="{y + 2}" width="{length:.1f}" height="{BAR_HEIGHT}" fill="{colour}"/>'
                 )
-                text(panel(index) + length + 5, y + 13, "not run" if rate is None else f"{rate:.0f}", bold if c.ours else "")
+                text(
+                    panel(index) + length + 5,
+                    y + 13,
+                    "not run" if rate is None else f"{rate:.0f}",
+                    bold if c.ours else "",
+                )
             y += ROW_HEIGHT
         y += GROUP_GAP - ROW_HEIGHT
     run = results["run"]
-    text(12, y + 12, f"{run['machine']}, {run['threads']} threads, {run['date'][:10]}, commit {run['commit']}", 'fill="#57606a"')
+    text(
+        12,
+        y + 12,
+        f"{run['machine']}, {run['threads']} threads, {run['date'][:10]}, commit {run['commit']}",
+        'fill="#57606a"',
+    )
     text(12, y + 28, f"pale: mean cosine against f32 below {MIN_MEAN_COSINE}", 'fill="#57606a"')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 40}" width="{width}" height="{y + 40}" '

@@ -90,8 +90,8 @@ def make_workloads(tokenizer: Tokenizer) -> dict[str, list[str]]:
     """Every workload by name.
 
     U128, U512, U2048, L8192, Q9: equal lengths, as EQUAL_LENGTHS says. MIX: 512 texts of 4 to 1,975 tokens in a random
-    order. ACC: 30 texts, most of them from MIX, to compare vectors. CALIBRATION: other texts like the paragraphs of MIX,
-    for static quantisation. `tokenizer` must neither truncate nor pad.
+    order. ACC: 30 texts, most of them from MIX, to compare vectors. CALIBRATION: other texts like the paragraphs of
+    MIX, for static quantisation. `tokenizer` must neither truncate nor pad.
     """
     maker = TextMaker(tokenizer)
     workloads = {name: maker.texts(count, tokens) for name, (count, tokens) in EQUAL_LENGTHS.items()}
