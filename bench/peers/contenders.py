@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Batch = tuple[str, int]  # ("texts", at most so many) or ("padded_tokens", at most so many, texts sorted by length)
+# ("texts", most of them), ("padded_tokens", most of them, texts sorted by length) or ("own", 0): the engine decides.
+Batch = tuple[str, int]
 MIX_DEFAULTS = "MIX, defaults"  # the mix as the library does it when it is not told how
 
 
@@ -29,11 +30,11 @@ class Contender:
         return not self.package
 
 
-def batches(u128: int, u512: int, mix: Batch, **others: Batch) -> dict[str, Batch]:
+def batches(u128: int, u512: int, mix: Batch) -> dict[str, Batch]:
     """The batches of every workload; the long texts and the single ones are passes of their own."""
     one = ("texts", 1)
     common = {"U2048": one, "L8192": one, "Q9": one, "ACC": ("texts", 4)}
-    return {"U128": ("texts", u128), "U512": ("texts", u512), "MIX": mix, **common, **others}
+    return {"U128": ("texts", u128), "U512": ("texts", u512), "MIX": mix, **common}
 
 
 PADDED_1024 = ("padded_tokens", 1024)
@@ -42,16 +43,16 @@ PADDED_2048 = ("padded_tokens", 2048)
 TORCH = "sentence-transformers"
 ORT = "onnxruntime"
 LLAMA = "llama-cpp"
-# bgem3 cuts its passes itself.
-OURS = batches(32, 8, ("texts", 512), ACC=("texts", 30))
+LLAMA_NOTE = "GGML_NATIVE; a context of 128, 256, 512, ... tokens for the texts of each length"
+OWN: dict[str, Batch] = dict.fromkeys(("U128", "U512", "U2048", "L8192", "MIX", "Q9", "ACC"), ("own", 0))
 # FlagEmbedding computes its first batch twice, so that small batches suit it best; U2048 and L8192 would be
 # sentence-transformers' pass, twice.
 FLAG = {"U128": ("texts", 4), "U512": ("texts", 1), "MIX": ("texts", 8), "Q9": ("texts", 1), "ACC": ("texts", 4)}
 
 CONTENDERS = (
-    Contender("bgem3-f32", "bgem3 f32", "f32", "", "", OURS, ""),
-    Contender("bgem3-bf16", "bgem3 bf16", "bf16", "", "", OURS, ""),
-    Contender("bgem3-int8", "bgem3 int8", "int8", "", "", OURS, ""),
+    Contender("bgem3-f32", "bgem3 f32", "f32", "", "", OWN, ""),
+    Contender("bgem3-bf16", "bgem3 bf16", "bf16", "", "", OWN, ""),
+    Contender("bgem3-int8", "bgem3 int8", "int8", "", "", OWN, ""),
     Contender(
         "st-f32",
         "sentence-transformers f32",
@@ -134,9 +135,9 @@ CONTENDERS = (
         batches(8, 4, PADDED_2048),
         "int8_float32",
     ),
-    # llama.cpp's texts of a batch share one attention, quadratic in the batch: batches as short as the text allows.
-    Contender("llama-bf16", "llama.cpp BF16", "bf16", LLAMA, "gguf-bf16", batches(1, 1, ("texts", 1)), "GGML_NATIVE"),
-    Contender("llama-q8", "llama.cpp Q8_0", "int8", LLAMA, "gguf-q8", batches(1, 1, ("texts", 1)), "GGML_NATIVE"),
+    # The texts of a batch share one attention, quadratic in the batch.
+    Contender("llama-bf16", "llama.cpp BF16", "bf16", LLAMA, "gguf-bf16", OWN, LLAMA_NOTE),
+    Contender("llama-q8", "llama.cpp Q8_0", "int8", LLAMA, "gguf-q8", OWN, LLAMA_NOTE),
 )
 
 

@@ -46,16 +46,18 @@ def install_package(name: str) -> str:
 
 
 def install(contenders: list[Contender]) -> dict[str, str]:
-    """Installs what the contenders need. Answers the reason for every contender that cannot be had, by key."""
+    """Installs what the contenders need. Answers the reason for every contender that cannot be had, by key.
+
+    Ends the program if PyTorch or sentence-transformers cannot be had, which the converters and the reference need.
+    """
     (BUILD / "logs").mkdir(parents=True, exist_ok=True)
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", PYTHON.parent.parent], check=True)
-    failed = {name: reason for name in FIRST if (reason := install_package(name))}
-    for package in {c.package: None for c in contenders if c.package and c.package not in FIRST}:
-        if reason := install_package(package):
-            failed[package] = reason
-    needed = {c.key: {*FIRST, c.package} for c in contenders if not c.ours}
-    return {key: reason for key, packages in needed.items() for name, reason in failed.items() if name in packages}
+    for name in FIRST:
+        if reason := install_package(name):
+            sys.exit(f"{name}: {reason}")
+    failed = {package: install_package(package) for package in {c.package: None for c in contenders if not c.ours}}
+    return {c.key: failed[c.package] for c in contenders if failed.get(c.package)}
 
 
 def convert(contenders: list[Contender], model: Path, output: Path) -> dict[str, str]:

@@ -118,8 +118,8 @@ def gaps(results: Results) -> list[str]:
 
 
 def batch_text(contender: Contender) -> str:
-    if contender.ours:
-        return "passes of its own choice"
+    if contender.batches["MIX"][0] == "own":
+        return ""
     texts = ", ".join(f"{name} {contender.batches[name][1]}" for name in ("U128", "U512"))
     unit, most = contender.batches["MIX"]
     return f"batches: {texts}, MIX {most} {unit.replace('_', ' ')}"
@@ -136,7 +136,9 @@ def text_report(results: Results) -> str:
         if (figures := results["engines"].get(c.key)) and figures["measured"] != run["date"]
     }
     ratios = table(["dtype", "texts", "bgem3", "peer", "tokens/s", "ratio"], ratio_rows(results))
-    settings = [f"{c.title}: {'; '.join(filter(None, [c.note, batch_text(c)]))}" for c in measured(results)]
+    settings = [
+        f"{c.title}: {'; '.join(filter(None, [c.note, batch_text(c)])) or 'as it is'}" for c in measured(results)
+    ]
     parts = [
         header,
         "packages:  " + packages,
