@@ -65,8 +65,8 @@ bgem3::OpenOptions parse_arguments(int count, char** arguments) {
       options.model = value;
     else if (name == "--threads")
       options.threads = std::stoi(value);
-    else if (name == "--dtype" && value == "f32")
-      continue;
+    else if (name == "--dtype")
+      options.dtype = value;
     else
       throw std::runtime_error(fmt::format("embed_server: unknown option {} {}", name, value));
   }
