@@ -1,13 +1,15 @@
 # The front door. Every target is thin: CMake presets build, ctest and pytest test. `make help` lists the targets.
 MODEL ?= build/models/all-MiniLM-L6-v2
 DEMO_MODEL := build/models/all-MiniLM-L6-v2
+# Random weights of bge-m3's size, made if missing (2.3 GB).
+FULL_MODEL ?= build/models/full
 VENV := .venv
 PYTEST := $(VENV)/bin/python -m pytest -q
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 # Debian's own tools, whatever else is first on the path.
 export PATH := /usr/bin:$(PATH)
 
-.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench check format lint packages program dev clean
+.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench bench-peers check format lint packages program dev clean
 
 all: program  ## the release program at build/bgem3
 
@@ -64,6 +66,11 @@ bench: packages $(VENV)/installed  ## speed as a share of the machine's peak, in
 	cmake --preset bench
 	cmake --build --preset bench
 	$(VENV)/bin/python bench/run.py $(BENCH)
+
+bench-peers: packages  ## bgem3 beside every peer, 2 hours (PEERS='--quick --only bgem3,openvino')
+	cmake --preset bench
+	cmake --build --preset bench
+	bench/peers/run --model $(FULL_MODEL) $(PEERS)
 
 check: lint dev test-fast  ## format, lint, layering, build, fast tests
 
