@@ -129,7 +129,7 @@ class Kernels {
   template <typename T>
   void add_attention(std::string_view dtype, size_t length, Matrix<T>& query_key_value, Matrix<T>& context,
                      void (*kernel)(const Attention<T>&));
-  void multiply(const Product& product, size_t rows, const Types& types);
+  void multiply(const Product& product, size_t rows);
 
   std::span<float> scratch(int thread) {
     AlignedBuffer<float>& buffer = scratch_[static_cast<size_t>(thread)];
@@ -147,20 +147,11 @@ class Kernels {
   std::deque<Contender> contenders_;
 };
 
-// As the encoder does it: cut into tasks of some rows by some panels.
-void Kernels::multiply(const Product& product, size_t rows, const Types& types) {
-  constexpr size_t kStripRows = 12, kTaskBytes = 96 * 4, kTasksPerThread = 16;
-  const size_t strips = divide_up(rows, kStripRows), panels = product.weights->panels();
-  const size_t value_bytes = types.dtype == "f32" ? 4 : types.weight_bytes;
-  const size_t row_blocks = divide_up(strips, kTaskBytes / value_bytes / kStripRows);
-  const size_t tasks = kTasksPerThread * static_cast<size_t>(pool_.threads());
-  const size_t panel_blocks = std::min(divide_up(tasks, row_blocks), panels);
-  team_.parallel_for(row_blocks * panel_blocks, [&](size_t index, int thread) {
+void Kernels::multiply(const Product& product, size_t rows) {
+  const ProductTasks tasks(rows, 0, product.weights->panels(), pool_.threads());
+  team_.parallel_for(tasks.count(), [&](size_t index, int thread) {
     const FloatMode mode;
-    const size_t row_block = index / panel_blocks, block = index % panel_blocks;
-    ops_.multiply(product, strips * row_block / row_blocks * kStripRows,
-                  std::min(strips * (row_block + 1) / row_blocks * kStripRows, rows), panels * block / panel_blocks,
-                  panels * (block + 1) / panel_blocks, scratch(thread));
+    ops_.multiply(product, tasks[index], scratch(thread));
   });
 }
 
@@ -183,7 +174,7 @@ void Kernels::add_products(const Shape& shape, size_t rows, const Types& types) 
                            const size_t bytes = packed_bytes(types.weights, shape.columns, shape.depth);
                            const PackedWeights weights{types.weights, shape.columns, shape.depth, weights_.next(bytes)};
                            product.weights = &weights;
-                           multiply(product, rows, types);
+                           multiply(product, rows);
                            return operations;
                          }});
   if (types.weights == WeightType::f16) return;  // oneDNN's product of f32 stands beside both

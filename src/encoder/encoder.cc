@@ -11,16 +11,8 @@ namespace {
 
 // Rows of one task of an operation on rows.
 constexpr size_t kRowsAtOnce = 32;
-// Rows of one task of a product, f32: enough for the panels to pay. Smaller numbers allow more.
-constexpr size_t kProductRows = 96;
-// Rows are cut between tiles.
-constexpr size_t kStripRows = 12;
-// Tasks a thread should get of a product, so that one thread held up does not hold up all.
-constexpr size_t kTasksPerThread = 16;
 
 size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
-
-size_t value_bytes(WeightType type) { return type == WeightType::s8 ? 1 : type == WeightType::bf16 ? 2 : 4; }
 
 size_t inner_rows(size_t tokens) { return std::min(tokens, Workspace::kInnerTokens); }
 
@@ -297,18 +289,8 @@ void Encoder::Pass::quantize(View<const BFloat16> from, const QuantizedRows& to)
 }
 
 void Encoder::Pass::multiply(const Product& product, size_t product_rows, size_t first_panel, size_t last_panel) {
-  const size_t strips = divide_up(product_rows, kStripRows), panels = last_panel - first_panel;
-  const size_t strips_at_once = kProductRows / kStripRows * 4 / value_bytes(product.weights->type);
-  const size_t row_blocks = divide_up(strips, strips_at_once);
-  const size_t wanted_tasks = kTasksPerThread * static_cast<size_t>(team.threads());
-  const size_t panel_blocks = std::clamp<size_t>(divide_up(wanted_tasks, row_blocks), 1, panels);
-  parallel_for(row_blocks * panel_blocks, [&](size_t index, int thread) {
-    const size_t row_block = index / panel_blocks, block = index % panel_blocks;
-    ops.multiply(product, strips * row_block / row_blocks * kStripRows,
-                 std::min(strips * (row_block + 1) / row_blocks * kStripRows, product_rows),
-                 first_panel + panels * block / panel_blocks, first_panel + panels * (block + 1) / panel_blocks,
-                 scratch(thread));
-  });
+  const ProductTasks tasks(product_rows, first_panel, last_panel, team.threads());
+  parallel_for(tasks.count(), [&](size_t index, int thread) { ops.multiply(product, tasks[index], scratch(thread)); });
 }
 
 void Encoder::Pass::parallel_for(size_t count, const std::function<void(size_t, int)>& body) {

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <type_traits>
 
 #include "base/cpu.h"
@@ -66,6 +67,33 @@ AttentionScratch<T>::AttentionScratch(std::span<float> memory, size_t tokens, si
 }
 template struct AttentionScratch<float>;
 template struct AttentionScratch<BFloat16>;
+
+namespace {
+
+// Rows of one task of a product: enough for each panel to be read once for many. Rows are cut between tiles.
+constexpr size_t kTaskRows = 516, kStripRows = 12;
+// Tasks a thread should get, so that one thread held up does not hold up all.
+constexpr size_t kTasksPerThread = 8;
+
+size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+ProductTasks::ProductTasks(size_t rows, size_t first_panel, size_t last_panel, int threads)
+    : rows_(rows),
+      first_panel_(first_panel),
+      panels_(last_panel - first_panel),
+      row_blocks_(divide_up(rows, kTaskRows)),
+      panel_blocks_(std::min(divide_up(kTasksPerThread * static_cast<size_t>(threads), row_blocks_), panels_)) {}
+
+ProductTasks::Task ProductTasks::operator[](size_t index) const {
+  const size_t row_block = index / panel_blocks_, panel_block = index % panel_blocks_;
+  const size_t strips = divide_up(rows_, kStripRows);
+  return {strips * row_block / row_blocks_ * kStripRows,
+          std::min(strips * (row_block + 1) / row_blocks_ * kStripRows, rows_),
+          first_panel_ + panels_ * panel_block / panel_blocks_,
+          first_panel_ + panels_ * (panel_block + 1) / panel_blocks_};
+}
 
 std::vector<std::string> present_isas() {
   std::vector<std::string> names;

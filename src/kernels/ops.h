@@ -82,18 +82,33 @@ struct AttentionScratch {
   AttentionScratch(std::span<float> memory, size_t tokens, size_t head_size);
 };
 // Scratch values of one call of multiply.
-constexpr size_t kProductScratch = 1024 * kPanelColumns;
+constexpr size_t kProductScratch = (512 << 10) / sizeof(float);
+
+// A product cut into tasks for a team: blocks of rows, each with some panels.
+class ProductTasks {
+ public:
+  // `rows` and panels [first_panel, last_panel) for `threads` threads.
+  ProductTasks(size_t rows, size_t first_panel, size_t last_panel, int threads);
+  size_t count() const { return row_blocks_ * panel_blocks_; }
+
+  struct Task {
+    size_t first_row, last_row, first_panel, last_panel;
+  };
+  Task operator[](size_t index) const;
+
+ private:
+  size_t rows_, first_panel_, panels_, row_blocks_, panel_blocks_;
+};
 
 struct Ops {
   std::string_view name;  // "scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"
   bool has_bf16;  // instructions for products of bf16; otherwise they are computed to the same bits at f32 speed
 
-  // Rows [first_row, last_row) and panels [first_panel, last_panel) of a product. Each element is, for every block
+  // The rows and panels of one task of a product. Each element is, for every block
   // along depth, one chain of fused multiply-adds over ascending k; block sums are added in ascending order. A block is
   // depth_block(depth) for weights of f32 and f16 and kRoundedDepthBlock for bf16, where the chain takes the second of
   // two neighbours before the first. Sums of s8 weights are exact. `scratch`: kProductScratch values, 64-byte aligned.
-  void (*multiply)(const Product& product, size_t first_row, size_t last_row, size_t first_panel, size_t last_panel,
-                   std::span<float> scratch);
+  void (*multiply)(const Product& product, const ProductTasks::Task& task, std::span<float> scratch);
 
   // out = softmax(queries keys^T * scale) values, with a running maximum over key tiles. Sums as in products: scores in
   // blocks of depth_block(head_size), weighted sums in blocks of kDepthBlock keys; kRoundedDepthBlock in bf16.

@@ -104,7 +104,7 @@ struct ProductCase {
                   .epilogue = epilogue,
                   .residual = residual.rows(rows),
                   .y = y.rows(rows)},
-                 0, rows, 0, weights.panels(), scratch());
+                 {0, rows, 0, weights.panels()}, scratch());
     return y;
   }
 };
@@ -136,8 +136,8 @@ TEST_P(OpsTest, ProductDoesNotDependOnHowTheWorkIsCut) {
   const Product product = {
       .weights = &weights, .x = test.x.rows(kRows), .epilogue = Epilogue::bias_gelu, .y = parts.rows(kRows)};
   for (const auto& [first, last] : std::vector<std::pair<size_t, size_t>>{{97, 130}, {0, 1}, {1, 5}, {5, 97}}) {
-    ops().multiply(product, first, last, 3, 7, scratch());
-    ops().multiply(product, first, last, 0, 3, scratch());
+    ops().multiply(product, {first, last, 3, 7}, scratch());
+    ops().multiply(product, {first, last, 0, 3}, scratch());
   }
   EXPECT_TRUE(same_bits(whole.rows(kRows), parts.rows(kRows)));
 }
@@ -168,8 +168,8 @@ std::vector<float> gelu_of(const Ops& ops, const std::vector<float>& values) {
   Matrix<float> x(1, 1), y(1, values.size());
   x.rows(1).row(0)[0] = 1;
   const PackedWeights weights = packed.view();
-  ops.multiply({.weights = &weights, .x = x.rows(1), .epilogue = Epilogue::bias_gelu, .y = y.rows(1)}, 0, 1, 0,
-               weights.panels(), scratch());
+  ops.multiply({.weights = &weights, .x = x.rows(1), .epilogue = Epilogue::bias_gelu, .y = y.rows(1)},
+               {0, 1, 0, weights.panels()}, scratch());
   const float* row = y.rows(1).row(0);
   return std::vector<float>(row, row + values.size());
 }

@@ -48,6 +48,9 @@ struct S8Tile {
   static Sums add(Sums sums, Words x, Words w) { return dot4(sums, x, w); }
 };
 
+// Weights are asked for this far ahead.
+constexpr size_t kPrefetchBytes = 2048;
+
 // Adds x[0..Rows) * w^T over `steps` steps to the sums y, or stores them (`first`). w: [steps][32][kStep], this tile's
 // columns first. `widened`, for tiles that widen: where the weights go, [steps][32], this tile's columns first.
 template <typename Tile, int Rows>
@@ -69,7 +72,7 @@ inline void multiply_tile(const typename Tile::X* x, size_t x_stride, const type
     for (int j = 0; j < kTileVectors; j++) {
       weights[j] = Tile::load_w(w + j * 16 * Tile::kStep);
       if constexpr (Tile::kWidens) weights[j].store(widened + j * 16);
-      __builtin_prefetch(w + j * 16 * Tile::kStep + 16 * kPanelStep);
+      __builtin_prefetch(w + j * 16 * Tile::kStep + kPrefetchBytes / sizeof(typename Tile::W));
     }
 #pragma GCC unroll 12
     for (int i = 0; i < Rows; i++) {
@@ -179,62 +182,59 @@ inline void finish_strip(const Product& product, size_t first_row, size_t rows, 
 
 // ---- The whole product ----
 
-// Rows of x that stay in the L2 cache while panels pass by.
-constexpr size_t kRowBlockBytes = 384 << 10;
-// Depth after which the next panel is read, if y can hold sums meanwhile.
+// Panels, as the tiles read them, that stay in the L2 cache while strips of rows pass by.
+constexpr size_t kPanelGroupBytes = 512 << 10;
+// Depth after which the next panels are read, if y can hold sums meanwhile: strips stay in the L1 cache, nearly.
 constexpr size_t kDepthChunkBytes = 4096;
 
 template <typename Tile, typename NextTile>
-inline void multiply_as(const Product& product, View<const typename Tile::X> x, size_t block, size_t first_row,
-                        size_t last_row, size_t first_panel, size_t last_panel, float* scratch) {
+inline void multiply_as(const Product& product, View<const typename Tile::X> x, size_t block,
+                        const ProductTasks::Task& task, float* scratch) {
   const size_t all = product.weights->depth;
   const size_t chunk = product.y16.data ? all : kDepthChunkBytes / sizeof(typename Tile::X);
-  const size_t chunk_bytes = std::min(all, chunk) * sizeof(typename Tile::X);
-  const size_t row_block = std::max<size_t>(kRowBlockBytes / chunk_bytes / kTileRows, 1) * kTileRows;
+  const size_t group =
+      std::max<size_t>(kPanelGroupBytes / (kPanelColumns * sizeof(typename Tile::X) * std::min(all, chunk)), 1);
   alignas(64) float tile_sums[kTileRows * kPanelColumns];
-  for (size_t row = first_row; row < last_row; row += row_block) {
-    const size_t end = std::min(row + row_block, last_row);
-    for (size_t k = 0; k < all; k += chunk) {
-      const size_t depth = std::min(chunk, all - k);
-      for (size_t panel = first_panel; panel < last_panel; panel++) {
-        const auto* w = reinterpret_cast<const typename Tile::W*>(product.weights->panel(panel)) + k * kPanelColumns;
-        for (size_t strip = row; strip < end; strip += kTileRows) {
-          const size_t rows = std::min<size_t>(kTileRows, end - strip);
-          const auto x_strip = x.rows_at(strip, rows).columns_at(k, depth);
+  for (size_t k = 0; k < all; k += chunk) {
+    const size_t depth = std::min(chunk, all - k);
+    for (size_t panels = task.first_panel; panels < task.last_panel; panels += group) {
+      for (size_t row = task.first_row; row < task.last_row; row += kTileRows) {
+        const size_t rows = std::min<size_t>(kTileRows, task.last_row - row);
+        const auto strip = x.rows_at(row, rows).columns_at(k, depth);
+        for (size_t panel = panels; panel < std::min(panels + group, task.last_panel); panel++) {
+          const auto* w = reinterpret_cast<const typename Tile::W*>(product.weights->panel(panel)) + k * kPanelColumns;
           const bool in_tile = depth == all;
-          float* sums = in_tile ? tile_sums : product.y.row(strip) + panel * kPanelColumns;
+          float* sums = in_tile ? tile_sums : product.y.row(row) + panel * kPanelColumns;
           const size_t stride = in_tile ? kPanelColumns : product.y.stride;
           if constexpr (std::is_same_v<Tile, NextTile>) {
-            multiply_strip<Tile>(x_strip, w, block, k == 0, sums, stride);
-          } else if (end - row <= kTileRows) {
-            multiply_strip<F16Tile>(x_strip, w, block, k == 0, sums, stride);
-          } else if (strip == row) {
-            multiply_strip<Tile>(x_strip, w, block, k == 0, sums, stride, scratch);
+            multiply_strip<Tile>(strip, w, block, k == 0, sums, stride);
+          } else if (task.last_row - task.first_row <= kTileRows) {
+            multiply_strip<F16Tile>(strip, w, block, k == 0, sums, stride);
           } else {
-            multiply_strip<NextTile>(x_strip, scratch, block, k == 0, sums, stride);
+            float* wide = scratch + (panel - panels) * depth * kPanelColumns;
+            if (row == task.first_row) {
+              multiply_strip<Tile>(strip, w, block, k == 0, sums, stride, wide);
+            } else {
+              multiply_strip<NextTile>(strip, wide, block, k == 0, sums, stride);
+            }
           }
-          if (k + depth == all) finish_strip<Tile>(product, strip, rows, panel, sums, stride);
+          if (k + depth == all) finish_strip<Tile>(product, row, rows, panel, sums, stride);
         }
       }
     }
   }
 }
 
-void multiply(const Product& product, size_t first_row, size_t last_row, size_t first_panel, size_t last_panel,
-              std::span<float> scratch) {
+void multiply(const Product& product, const ProductTasks::Task& task, std::span<float> scratch) {
   const size_t depth = product.weights->depth, block = depth_block(depth);
   switch (product.weights->type) {
     case WeightType::f32:
-      return multiply_as<F32Tile, F32Tile>(product, product.x, block, first_row, last_row, first_panel, last_panel,
-                                           nullptr);
+      return multiply_as<F32Tile, F32Tile>(product, product.x, block, task, nullptr);
     case WeightType::f16:
-      return multiply_as<F16WideningTile, F32Tile>(product, product.x, block, first_row, last_row, first_panel,
-                                                   last_panel, scratch.data());
+      return multiply_as<F16WideningTile, F32Tile>(product, product.x, block, task, scratch.data());
     case WeightType::bf16:
-      return multiply_as<Bf16Tile, Bf16Tile>(product, product.x16, kRoundedDepthBlock, first_row, last_row, first_panel,
-                                             last_panel, nullptr);
+      return multiply_as<Bf16Tile, Bf16Tile>(product, product.x16, kRoundedDepthBlock, task, nullptr);
     case WeightType::s8:
-      return multiply_as<S8Tile, S8Tile>(product, product.x8.values, round_up(depth, 4), first_row, last_row,
-                                         first_panel, last_panel, nullptr);
+      return multiply_as<S8Tile, S8Tile>(product, product.x8.values, round_up(depth, 4), task, nullptr);
   }
 }
