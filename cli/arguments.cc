@@ -7,6 +7,8 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <cctype>
+#include <charconv>
 #include <functional>
 #include <initializer_list>
 #include <optional>
@@ -119,6 +121,25 @@ CLI::Option* count(CLI::App& app, const std::string& name, T& value, T most, con
   return app.add_option(name, value, description)->check(CLI::Range(T{1}, most).description(""));
 }
 
+// A positive number of bytes: "800M", "1.5G", "2GiB", "1000000". K, M and G are powers of 1,024, as KiB, MiB and GiB.
+size_t parse_bytes(const std::string& option, const std::string& given) {
+  size_t end = 0;
+  while (end < given.size() && (std::isdigit(static_cast<unsigned char>(given[end])) || given[end] == '.')) end++;
+  double number = 0;
+  const auto [rest, error] = std::from_chars(given.data(), given.data() + end, number);
+  const std::string unit = given.substr(end);
+  for (const auto& [names, factor] : {std::pair("||B|", 1.0), std::pair("|K|KiB|", 0x1p10),
+                                      std::pair("|M|MiB|", 0x1p20), std::pair("|G|GiB|", 0x1p30)}) {
+    const bool known = std::string(names).find("|" + unit + "|") != std::string::npos;
+    if (known && end > 0 && error == std::errc() && rest == given.data() + end && number * factor >= 1 &&
+        number * factor < 0x1p60) {
+      return static_cast<size_t>(number * factor);
+    }
+  }
+  throw UsageError(fmt::format(
+      "{}: expected a number of bytes such as 800M or 1.5G (K, M, G, KiB, MiB, GiB), found '{}'", option, given));
+}
+
 void add_input(CLI::App& app, InputOptions& input) {
   choice<InputFormat>(app, "--input-format", input.format,
                       {{"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl}, {"auto", InputFormat::detect}},
@@ -140,6 +161,11 @@ void add_model(CLI::App& app, std::string& model) {
 
 void add_machine(CLI::App& app, OpenOptions& open) {
   count(app, "--threads", open.threads, 4096, "Most threads [all cores this process may use]")->type_name("N");
+  app.add_option_function<std::string>(
+         "--max-memory",
+         [&open](const std::string& given) { open.max_memory_bytes = parse_bytes("--max-memory", given); },
+         "Ceiling for the memory of this process, for example 1.5G [none]")
+      ->type_name("BYTES");
   app.add_option("--isa", open.isa, "Instruction set: scalar, avx2, avx512, auto (same bits on each)")
       ->capture_default_str()
       ->type_name("NAME");

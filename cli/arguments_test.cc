@@ -43,6 +43,22 @@ TEST(Arguments, EmbedDefaults) {
   EXPECT_FALSE(args.overwrite || args.quiet);
 }
 
+TEST(Arguments, MaxMemory) {
+  const auto bytes = [](const char* given) {
+    return std::get<EmbedArguments>(parse({"embed", "a.txt", "--max-memory", given})).open.max_memory_bytes;
+  };
+  EXPECT_EQ(bytes("1.5G"), size_t{3} << 29);
+  EXPECT_EQ(bytes("800MiB"), size_t{800} << 20);
+  EXPECT_EQ(bytes("800M"), size_t{800} << 20);
+  EXPECT_EQ(bytes("3K"), 3072u);
+  EXPECT_EQ(bytes("1000000"), 1000000u);
+  EXPECT_EQ(bytes("1000000B"), 1000000u);
+  for (const char* wrong : {"", "G", "1.5 G", "0", "-1G", "1.5.1G", "1T", "1GB", "1e9", ".", "99999999999G", "0x10"}) {
+    EXPECT_TRUE(contains(usage_error({"embed", "a.txt", "--max-memory", wrong}), "--max-memory")) << wrong;
+  }
+  EXPECT_EQ(std::get<InfoArguments>(parse({"info", "--max-memory", "1G"})).open.max_memory_bytes, size_t{1} << 30);
+}
+
 TEST(Arguments, EmbedEverything) {
   const auto args = std::get<EmbedArguments>(parse({"embed",
                                                     "a.txt",

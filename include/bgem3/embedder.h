@@ -40,7 +40,9 @@ class EmbedResult {
   std::vector<Embedding> embeddings_;  // their spans point into dense_
 };
 
-// A loaded model. Any number of threads may call the const methods at the same time; their passes take turns.
+// A loaded model. Any number of threads may call the const methods at the same time: they share the model's threads
+// evenly, and a short request (128 tokens) goes between the steps of longer ones. A process forked after the first call
+// gets an InferenceError from embed().
 class Embedder {
  public:
   // Finds, checks and loads a model. Throws ModelLoadingError (files), InvalidInputError (options), ResourceLimitError.
@@ -54,7 +56,8 @@ class Embedder {
   // The vectors of texts, each equal, bit for bit, to what the text gives alone, in any order, with any number of
   // threads and on any instruction set. A text that cannot be embedded (invalid UTF-8, a non-finite result, cancelled)
   // is an error in its own slot. Throws InvalidInputError for options that fit no text, ResourceLimitError if memory
-  // runs out. Cost: one encoder pass for every pass_tokens tokens; memory linear in the tokens of a pass.
+  // runs out or max_memory_bytes does not suffice. Equal texts are computed once. Cost: linear in the tokens, and
+  // quadratic in those of a text; memory of one pass a thread.
   EmbedResult embed(std::span<const std::string_view> texts, const EmbedOptions& options = {}) const;
   EmbedResult embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
   // One text; a failure is thrown (InvalidInputError, InferenceError) instead of returned.

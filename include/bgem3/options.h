@@ -24,9 +24,13 @@ struct OpenOptions {
   // Affects speed and memory only: the same text gives the same bits whatever stands here.
   std::string isa = "auto";  // "scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"; "auto": the last of these that
                              // the machine has
-  int threads = 0;          // 0: as many as the process may use cores (affinity, cgroup quota); more are capped to that
-  size_t pass_tokens = 0;   // most tokens of one pass over the model; 0: chosen by the library. More costs memory
-                            // (bge-m3: about 45 MB a thousand tokens). A longer text still runs, as a pass of its own
+  int threads = 0;         // 0: as many as the process may use cores (affinity, cgroup quota); more are capped to that
+  size_t pass_tokens = 0;  // most tokens of one pass over the model, of which each thread computes its own; 0: chosen
+                           // by the library. More costs memory (bge-m3: about 45 MB a thousand tokens). A longer text
+                           // still runs, as a pass of its own
+  // Ceiling for the resident memory of the whole process, what it held before and mapped weights included; 0: none.
+  // Planned when the model is opened (docs/architecture.md). A text too long for it is an error in its own slot.
+  size_t max_memory_bytes = 0;
   bool hash_files = false;  // fill ModelFile::sha256 (reads every file once)
 };
 

@@ -16,10 +16,10 @@
 namespace bgem3 {
 namespace {
 
-std::vector<std::string> many_texts() {
+std::vector<std::string> many_texts(size_t count = 60) {
   std::mt19937 generator(3);
   std::vector<std::string> texts;
-  for (size_t i = 0; i < 60; i++) {
+  for (size_t i = 0; i < count; i++) {
     std::string& text = texts.emplace_back();
     for (size_t words = generator() % 40; words > 0; words--) {
       text += static_cast<char>('a' + generator() % 26);
@@ -79,12 +79,16 @@ TEST_F(EmbedderTest, ManyThreadsMayCall) {
   std::vector<std::thread> threads;
   std::atomic<int> equal = 0;
   for (int i = 0; i < 4; i++) {
-    threads.emplace_back([&] {
-      for (int repeat = 0; repeat < 5; repeat++) equal += same_bits(embedder.embed(texts).dense(), expected.dense());
+    threads.emplace_back([&, i] {
+      for (int repeat = 0; repeat < 5; repeat++) {
+        equal += same_bits(embedder.embed(texts).dense(), expected.dense());
+        const size_t text = static_cast<size_t>(5 * i + repeat);  // an urgent pass beside the others
+        equal += same_bits(embedder.embed_one(texts[text]), expected[text].dense);
+      }
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(equal, 20);
+  EXPECT_EQ(equal, 40);
 }
 
 TEST_F(EmbedderTest, AFailedTextHarmsNobody) {
@@ -187,12 +191,15 @@ TEST_F(EmbedderTest, CallbacksSeeEveryTextOnce) {
   EXPECT_EQ(last_done, texts.size());
 }
 
-TEST_F(EmbedderTest, StopsBetweenPasses) {
-  const Embedder embedder = open({.pass_tokens = 50});
-  const std::vector<std::string> texts = many_texts();
+// More texts than may be in flight when the first pass ends.
+TEST_F(EmbedderTest, Stops) {
+  const Embedder embedder = open();
+  const std::vector<std::string> texts = many_texts(10000);
   std::stop_source stop;
   EmbedOptions options;
   options.stop = stop.get_token();
+  std::vector<int> seen(texts.size(), 0);
+  options.on_result = [&](size_t index, const Embedding&) { seen[index]++; };
   options.on_progress = [&](size_t, size_t) { stop.request_stop(); };
   const EmbedResult result = embedder.embed(texts, options);
   size_t computed = 0, cancelled = 0;
@@ -203,8 +210,61 @@ TEST_F(EmbedderTest, StopsBetweenPasses) {
   EXPECT_GT(computed, 0u);
   EXPECT_GT(cancelled, 0u);
   EXPECT_EQ(computed + cancelled, texts.size());
+  EXPECT_EQ(seen, std::vector<int>(texts.size(), 1));
   const EmbedResult stopped = embedder.embed(texts, options);  // before it began
   for (const Embedding& embedding : stopped) EXPECT_EQ(embedding.error, ErrorCode::cancelled);
+}
+
+TEST_F(EmbedderTest, ManyWindowsGiveTheSameBits) {
+  const Embedder embedder = open();
+  std::vector<std::string> texts = many_texts(6000);
+  texts.insert(texts.end(), texts.begin(), texts.begin() + 1000);  // equal texts far apart
+  std::vector<int> seen(texts.size(), 0);
+  EmbedOptions options;
+  options.on_result = [&](size_t index, const Embedding&) { seen[index]++; };
+  const EmbedResult result = embedder.embed(texts, options);
+  EXPECT_EQ(seen, std::vector<int>(texts.size(), 1));
+  for (size_t i = 0; i < texts.size(); i += 97) {
+    ASSERT_TRUE(same_bits(result[i].dense, embedder.embed_one(texts[i]))) << i;
+  }
+  for (size_t i = 0; i < 1000; i++) ASSERT_TRUE(same_bits(result[i].dense, result[6000 + i].dense)) << i;
+}
+
+// With passes of one text there is one event of progress a text that is computed.
+TEST_F(EmbedderTest, EqualTextsAreComputedOnce) {
+  const Embedder embedder = open({.pass_tokens = 1});
+  std::vector<std::string> texts(300, "a b c");
+  for (size_t i = 0; i < texts.size(); i += 3) texts[i] = "a  B   c";  // the same ids
+  texts[7] = "\xff";
+  size_t events = 0;
+  std::vector<int> seen(texts.size(), 0);
+  EmbedOptions options;
+  options.on_progress = [&](size_t, size_t) { events++; };
+  options.on_result = [&](size_t index, const Embedding&) { seen[index]++; };
+  const EmbedResult result = embedder.embed(texts, options);
+  EXPECT_EQ(events, 1u);
+  EXPECT_EQ(seen, std::vector<int>(texts.size(), 1));
+  const std::vector<float> expected = embedder.embed_one("a b c");
+  for (size_t i = 0; i < texts.size(); i++) {
+    if (i == 7) continue;
+    EXPECT_TRUE(same_bits(result[i].dense, expected));
+    EXPECT_EQ(result[i].tokens, 5u);
+  }
+  EXPECT_EQ(result[7].error, ErrorCode::invalid_input);
+}
+
+TEST_F(EmbedderTest, ACeilingTooLowIsRefusedWithBothNumbers) {
+  const std::string message = message_of<ResourceLimitError>([&] { open({.max_memory_bytes = 1000000}); });
+  EXPECT_NE(message.find("1000000"), std::string::npos) << message;
+  EXPECT_NE(message.find("needs"), std::string::npos) << message;
+}
+
+TEST_F(EmbedderTest, ARequestTooLargeForTheCeilingIsRefusedBeforeItBegins) {
+  const Embedder embedder = open({.threads = 1, .max_memory_bytes = size_t{2} << 30});
+  const std::vector<std::string_view> texts(6'000'000, "a");
+  const std::string message = message_of<ResourceLimitError>([&] { embedder.embed(texts); });
+  EXPECT_NE(message.find("6000000"), std::string::npos) << message;
+  EXPECT_EQ(embedder.embed(std::span(texts).first(10)).texts(), 10u);
 }
 
 TEST_F(EmbedderTest, InfoSaysWhatWasDecided) {

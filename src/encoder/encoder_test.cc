@@ -118,13 +118,14 @@ std::vector<uint32_t> random_ids(size_t tokens, unsigned seed, uint32_t vocab = 
 std::vector<std::vector<float>> run(const RandomModel& model, const std::vector<std::vector<uint32_t>>& texts,
                                     const std::string& isa = "auto", int threads = 1,
                                     Precision precision = Precision::f32) {
-  ThreadPool pool(threads);
-  Team team(pool);
-  const Encoder encoder(pack_model(model.config(), model.weights(), precision, team), ops_for(isa));
+  Team alone;
+  const Encoder encoder(pack_model(model.config(), model.weights(), precision, alone), ops_for(isa));
   Batch batch;
   for (const auto& text : texts) batch.add(text);
   Workspace workspace(model.config(), precision, batch.tokens(), batch.longest(), threads);
-  const View<const float> hidden = encoder.forward(batch, workspace, team);
+  View<const float> hidden;
+  ThreadPool pool(threads);
+  pool.run(JobKind::all, [&](Team& team) { hidden = encoder.forward(batch, workspace, team); });
   std::vector<std::vector<float>> rows;
   for (size_t text = 0; text < batch.texts(); text++) {
     auto& values = rows.emplace_back();
@@ -265,8 +266,7 @@ TEST_P(EncoderPrecision, AWorkspaceTakesTheBytesItSays) {
 
 TEST(Encoder, AWorkspaceIsUsedAgainWithoutTraces) {
   const RandomModel model(tiny_config("bert", 32, 2, 64));
-  ThreadPool pool(2);
-  Team team(pool);
+  Team team;
   const Encoder encoder(pack_model(model.config(), model.weights(), Precision::f32, team), ops_for("auto"));
   Workspace workspace(model.config(), Precision::f32, 100, 60, 2);
   Batch small, large;
@@ -286,8 +286,7 @@ TEST(Encoder, AWorkspaceIsUsedAgainWithoutTraces) {
 
 TEST(Encoder, ChecksWhatOnlyAProgrammerCanGetWrong) {
   const RandomModel model(tiny_config("bert", 32, 2, 64));
-  ThreadPool pool(1);
-  Team team(pool);
+  Team team;
   const Encoder encoder(pack_model(model.config(), model.weights(), Precision::f32, team), ops_for("auto"));
   Workspace workspace(model.config(), Precision::f32, 10, 10, 1);
   Batch too_long, unknown_id;

@@ -1,0 +1,89 @@
+#include "embedder/engine.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "encoder/heads.h"
+#include "encoder/packed_model.h"
+#include "model/weights.h"
+
+namespace bgem3 {
+namespace {
+
+// A larger workspace lives for one pass: making it costs less than a hundredth of that.
+constexpr size_t kKeptTokens = 2048;
+
+// Of a request for each text, beside its vector: its Embedding, its place among equal ones, its ids while it waits.
+constexpr size_t kBytesOfText = 256;
+
+MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, const ResidentMemory& before) {
+  const ResidentMemory now = resident_memory();
+  return plan_memory(
+      {.ceiling_bytes = options.max_memory_bytes,
+       .held_bytes = now.total_bytes - now.mapped_bytes + std::max(before.mapped_bytes, now.mapped_bytes),
+       .threads = info.threads,
+       .max_tokens = info.config.max_tokens,
+       .pass_tokens = options.pass_tokens,
+       .workspace_bytes = [&](size_t tokens, size_t longest, int threads) {
+         return Workspace::bytes(info.config, parse_precision(info.dtype), tokens, longest, threads);
+       }});
+}
+
+}  // namespace
+
+Engine::Engine(OpenedModel opened, const OpenOptions& options)
+    : tokenizer(std::move(opened.tokenizer)),
+      info(std::move(opened.info)),
+      pool(info.threads),
+      ops_(ops_for(info.isa)),
+      ceiling_bytes_(options.max_memory_bytes),
+      before_(resident_memory()),
+      precision_(parse_precision(info.dtype)),
+      encoder_(load_encoder(opened.files)),
+      plan(make_plan(info, options, before_)),
+      solo_(static_cast<size_t>(info.threads)) {}
+
+Encoder Engine::load_encoder(const ModelFiles& files) {
+  std::optional<PackedModel> model;
+  pool.run(JobKind::all,
+           [&](Team& team) { model = pack_model(info.config, load_weights(files, info.config), precision_, team); });
+  return Encoder(std::move(*model), ops_);
+}
+
+void Engine::compute(JobKind kind, const Batch& batch, const CheckedOptions& options, Team& team, View<float> out) {
+  Place& workspace = kind == JobKind::solo  ? solo_[static_cast<size_t>(team.leader())]
+                     : kind == JobKind::all ? all_
+                                            : urgent_;
+  if (!workspace || !workspace->fits(batch)) {
+    const size_t tokens = std::max(batch.tokens(), workspace ? workspace->tokens : 0);
+    const size_t longest = std::max(batch.longest(), workspace ? workspace->longest : 0);
+    workspace.reset();  // free the old buffers before the new ones are made
+    workspace.emplace(info.config, precision_, tokens, longest, team.threads());
+  }
+  const TokenRows wanted = options.pooling == Pooling::cls ? TokenRows::first : TokenRows::all;
+  const View<const float> hidden = encoder_.forward(batch, *workspace, team, wanted);
+  dense_head(hidden, batch, options.pooling, options.normalize, ops_, out);
+  if (workspace->tokens > kKeptTokens) workspace.reset();
+}
+
+MemoryShare::MemoryShare(Engine& engine, size_t texts, size_t dimensions)
+    : engine_(engine), bytes_(texts * (dimensions * sizeof(float) + kBytesOfText)) {
+  const size_t most = engine.plan.request_bytes;
+  const size_t used = engine.request_bytes_.fetch_add(bytes_);
+  if (bytes_ <= most && used <= most - bytes_) return;
+  engine.request_bytes_.fetch_sub(bytes_);
+  if (bytes_ > most) {
+    fail<ResourceLimitError>(ErrorCode::overloaded,
+                             "a request of {} texts needs {} bytes for its results; max_memory of {} bytes leaves {}: "
+                             "pass fewer texts at a time, or allow more memory",
+                             texts, bytes_, engine.ceiling_bytes_, most);
+  }
+  fail<ResourceLimitError>(ErrorCode::overloaded,
+                           "a request of {} texts needs {} bytes for its results; max_memory of {} bytes leaves {}, of "
+                           "which other requests use {}: try again when they have ended",
+                           texts, bytes_, engine.ceiling_bytes_, most, used);
+}
+
+MemoryShare::~MemoryShare() { engine_.request_bytes_.fetch_sub(bytes_); }
+
+}  // namespace bgem3

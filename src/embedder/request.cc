@@ -1,0 +1,232 @@
+#include "embedder/request.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <functional>
+#include <utility>
+
+#include "base/error.h"
+
+namespace bgem3 {
+namespace {
+
+// A window is tokenized, sorted and cut into passes as a whole. The first is small, so that work begins early; the
+// others are large enough to sort well, and bound the memory of a huge request.
+constexpr size_t kFirstWindowTokens = 8192;
+constexpr size_t kWindowTokens = 65536;
+constexpr size_t kWindowTexts = 16384;
+
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+}
+
+}  // namespace
+
+// Written by the caller's thread, then by the pass, then read by the caller's thread again.
+struct Request::PassWork {
+  JobKind kind;
+  std::vector<size_t> texts;
+  Batch batch;
+  std::vector<bool> finite;  // [texts]
+  bool stopped = false;
+  std::exception_ptr error = nullptr;
+};
+
+Request::Request(Engine& engine, std::span<const std::string_view> texts, const EmbedOptions& options,
+                 const CheckedOptions& checked, std::span<float> dense, std::span<Embedding> embeddings)
+    : engine_(engine),
+      texts_(texts),
+      options_(options),
+      checked_(checked),
+      dense_(dense),
+      embeddings_(embeddings),
+      finished_(texts.size(), false),
+      queue_(engine.pool, options.stop) {}
+
+Request::~Request() = default;
+
+void Request::run() {
+  bool first = true;
+  for (size_t index = 0; index < texts_.size(); index++) {
+    tokenize(index);
+    collect(false);
+    if (window_tokens_ >= (first ? kFirstWindowTokens : kWindowTokens) || window_.size() >= kWindowTexts) {
+      if (index + 1 == texts_.size()) break;
+      submit(Part::middle);
+      first = false;
+      while (tokens_in_passes_ > kWindowTokens) collect(true);
+    }
+  }
+  submit(first ? Part::whole : Part::last);
+  while (!passes_.empty()) collect(true);
+  report_progress();
+}
+
+Encoding Request::encode(size_t index) const {
+  if (options_.prompt.empty()) return engine_.tokenizer.encode(texts_[index], checked_.encode);
+  return engine_.tokenizer.encode(options_.prompt + std::string(texts_[index]), checked_.encode);
+}
+
+// Puts the text into the window, unless it has failed or its vector is known.
+void Request::tokenize(size_t index) {
+  if (options_.stop.stop_requested()) {
+    set_error(index, ErrorCode::cancelled, "cancelled before this text was computed");
+    return finish(index);
+  }
+  std::vector<uint32_t> ids;
+  try {
+    Encoding encoding = encode(index);
+    embeddings_[index].tokens = encoding.ids.size();
+    embeddings_[index].truncated = encoding.truncated;
+    embeddings_[index].replaced_utf8 = encoding.replaced_utf8;
+    ids = std::move(encoding.ids);
+  } catch (const InvalidInputError& error) {
+    set_error(index, error.code(), error.what());
+    return finish(index);
+  }
+  if (ids.empty()) {  // only a tokenizer without a template gets here
+    set_error(index, ErrorCode::invalid_input, "the text has no tokens");
+    return finish(index);
+  }
+  if (ids.size() > engine_.plan.longest) {
+    set_error(index, ErrorCode::overloaded,
+              fmt::format("the text has {} tokens; the memory that max_memory allows is enough for {}: allow more, or "
+                          "a smaller max_tokens",
+                          ids.size(), engine_.plan.longest));
+    return finish(index);
+  }
+  if (is_computed_already(index, ids)) return;
+  window_tokens_ += ids.size();
+  window_.push_back({index, std::move(ids)});
+}
+
+// The ids of an earlier text are not kept, they are made again: this costs a ten thousandth of computing its vector.
+bool Request::is_computed_already(size_t index, const std::vector<uint32_t>& ids) {
+  const std::string_view bytes(reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(uint32_t));
+  const auto [found, inserted] = first_with_hash_.emplace(std::hash<std::string_view>()(bytes), index);
+  if (inserted) return false;
+  const size_t first = found->second;
+  if (texts_[first] != texts_[index] && encode(first).ids != ids) return false;
+  if (finished_[first]) {
+    followers_[first] = {index};
+    finish(first);
+  } else {
+    followers_[first].push_back(index);
+  }
+  return true;
+}
+
+void Request::submit(Part part) {
+  std::vector<size_t> tokens(window_.size());
+  for (size_t i = 0; i < window_.size(); i++) tokens[i] = window_[i].ids.size();
+  std::vector<Job> jobs;
+  for (Pass& pass : schedule(tokens, engine_.plan.passes, part)) {
+    auto work = std::make_unique<PassWork>();
+    work->kind = pass.kind;
+    for (const size_t i : pass.texts) {
+      work->texts.push_back(window_[i].index);
+      work->batch.add(window_[i].ids);
+      std::vector<uint32_t>().swap(window_[i].ids);
+    }
+    work->finite.resize(work->texts.size());
+    tokens_in_passes_ += work->batch.tokens();
+    PassWork* const place = work.get();
+    passes_.emplace(place, std::move(work));
+    jobs.push_back({place->kind, [this, place](Team& team) { this->work(*place, team); }});
+  }
+  window_.clear();
+  window_tokens_ = 0;
+  if (jobs.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_passes_.reserve(passes_.size());
+  }
+  queue_.add(std::move(jobs));
+}
+
+// On a thread of the pool. Its rows of the result are its own.
+void Request::work(PassWork& pass, Team& team) {
+  try {
+    if (options_.stop.stop_requested()) throw Stopped();
+    const size_t columns = checked_.dimensions;
+    std::vector<float> vectors(pass.texts.size() * columns);
+    engine_.compute(pass.kind, pass.batch, checked_, team, {vectors.data(), pass.texts.size(), columns, columns});
+    for (size_t i = 0; i < pass.texts.size(); i++) {
+      const auto vector = std::span(vectors).subspan(i * columns, columns);
+      pass.finite[i] = all_finite(vector);
+      if (pass.finite[i]) std::copy(vector.begin(), vector.end(), dense_.subspan(pass.texts[i] * columns).begin());
+    }
+  } catch (const Stopped&) {
+    pass.stopped = true;
+  } catch (...) {
+    pass.error = std::current_exception();
+  }
+  const std::lock_guard lock(mutex_);
+  ended_passes_.push_back(&pass);
+  ended_.notify_one();
+}
+
+// Delivers the passes that have ended; waits for one if asked to.
+void Request::collect(bool wait) {
+  std::vector<PassWork*> ended;
+  {
+    std::unique_lock lock(mutex_);
+    if (wait) ended_.wait(lock, [&] { return !ended_passes_.empty(); });
+    if (ended_passes_.empty()) return;
+    ended = ended_passes_;  // a copy: the room stays
+    ended_passes_.clear();
+  }
+  for (PassWork* const pass : ended) {
+    const auto node = passes_.extract(pass);
+    deliver(*pass);
+    report_progress();
+  }
+}
+
+void Request::deliver(const PassWork& pass) {
+  if (pass.error) std::rethrow_exception(pass.error);
+  tokens_in_passes_ -= pass.batch.tokens();
+  for (size_t i = 0; i < pass.texts.size(); i++) {
+    const size_t index = pass.texts[i];
+    if (pass.stopped) {
+      set_error(index, ErrorCode::cancelled, "cancelled before this text was computed");
+    } else if (!pass.finite[i]) {
+      set_error(index, ErrorCode::internal,
+                "the vector has values that are not finite; the model's weights may be damaged or too large for f32");
+    }
+    finish(index);
+  }
+}
+
+// Tells the caller of a text, if it does not know yet, and of those that wait for its vector.
+void Request::finish(size_t index) {
+  const auto tell = [&](size_t text) {
+    finished_[text] = true;
+    done_++;
+    if (options_.on_result) options_.on_result(text, embeddings_[text]);
+  };
+  if (!finished_[index]) tell(index);
+  const auto followers = followers_.extract(index);
+  if (followers.empty()) return;
+  const auto vector = dense_.subspan(index * checked_.dimensions, checked_.dimensions);
+  for (const size_t follower : followers.mapped()) {
+    std::copy(vector.begin(), vector.end(), dense_.subspan(follower * checked_.dimensions).begin());
+    embeddings_[follower].error = embeddings_[index].error;
+    embeddings_[follower].error_message = embeddings_[index].error_message;
+    tell(follower);
+  }
+}
+
+void Request::set_error(size_t index, ErrorCode code, std::string message) {
+  embeddings_[index].error = code;
+  embeddings_[index].error_message = std::move(message);
+}
+
+void Request::report_progress() {
+  if (done_ == reported_) return;
+  reported_ = done_;
+  if (options_.on_progress) options_.on_progress(done_, texts_.size());
+}
+
+}  // namespace bgem3

@@ -1,0 +1,77 @@
+// One request on its way: tokenizing on the caller's thread while the pool computes. Start at Request::run.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "bgem3/options.h"
+#include "embedder/engine.h"
+#include "embedder/scheduler.h"
+
+namespace bgem3 {
+
+class Request {
+ public:
+  // Everything must outlive the request. dense: [texts, checked.dimensions], NaN at first; embeddings: [texts].
+  Request(Engine& engine, std::span<const std::string_view> texts, const EmbedOptions& options,
+          const CheckedOptions& checked, std::span<float> dense, std::span<Embedding> embeddings);
+  ~Request();
+
+  // Fills dense and embeddings, with the callbacks on this thread. Throws what a pass throws, but waits first for the
+  // passes that have begun.
+  void run();
+
+ private:
+  struct PassWork;
+
+  Encoding encode(size_t index) const;
+  void tokenize(size_t index);
+  bool is_computed_already(size_t index, const std::vector<uint32_t>& ids);
+  void submit(Part part);
+  void work(PassWork& pass, Team& team);
+  void collect(bool wait);
+  void deliver(const PassWork& pass);
+  void finish(size_t index);
+  void set_error(size_t index, ErrorCode code, std::string message);
+  void report_progress();
+
+  Engine& engine_;
+  const std::span<const std::string_view> texts_;
+  const EmbedOptions& options_;
+  const CheckedOptions& checked_;
+  const std::span<float> dense_;
+  const std::span<Embedding> embeddings_;
+
+  // Texts that are tokenized and not yet submitted: a window of the request.
+  struct Waiting {
+    size_t index;
+    std::vector<uint32_t> ids;
+  };
+  std::vector<Waiting> window_;
+  size_t window_tokens_ = 0;
+
+  // Texts with the ids of an earlier one take its vector.
+  std::unordered_map<size_t, size_t> first_with_hash_;
+  std::unordered_map<size_t, std::vector<size_t>> followers_;  // of texts that are not finished
+  std::vector<bool> finished_;
+  size_t done_ = 0, reported_ = 0;
+
+  std::unordered_map<PassWork*, std::unique_ptr<PassWork>> passes_;  // submitted and not delivered
+  size_t tokens_in_passes_ = 0;
+
+  std::mutex mutex_;  // guards what is below
+  std::condition_variable ended_;
+  std::vector<PassWork*> ended_passes_;  // has room for all: the end of a pass needs no memory
+
+  JobQueue queue_;  // last: nothing else may go before its jobs have ended
+};
+
+}  // namespace bgem3
