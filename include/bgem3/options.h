@@ -24,10 +24,13 @@ struct OpenOptions {
   // Affects speed and memory only: the same text gives the same bits whatever stands here.
   std::string isa = "auto";  // "scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"; "auto": the last of these that
                              // the machine has
-  int threads = 0;          // 0: as many as the process may use cores (affinity, cgroup quota); more are capped to that
-  size_t pass_tokens = 0;   // most tokens of one pass over the model; 0: chosen by the library. More costs memory
-                            // (bge-m3: about 45 MB a thousand tokens). A longer text still runs, as a pass of its own
-  bool hash_files = false;  // fill ModelFile::sha256 (reads every file once)
+  int threads = 0;         // 0: as many as the process may use cores (affinity, cgroup quota); more are capped to that
+  size_t pass_tokens = 0;  // most tokens of one pass over the model; 0: chosen by the library. More costs memory
+                           // (bge-m3: about 45 MB a thousand tokens). A longer text still runs, as a pass of its own
+  bool packed_cache = true;    // keep the weights, in the order the kernels read, in a file that the next starts map
+  std::string cache_dir = "";  // the folder of that file; empty: BGEM3_CACHE_DIR, else XDG_CACHE_HOME/bgem3, else
+                               // HOME/.cache/bgem3. It may be deleted at any time
+  bool hash_files = false;     // fill ModelFile::sha256, and check every byte of the packed file (reads each once)
 };
 
 // One text's vector and what happened to it.

@@ -14,7 +14,6 @@
 #include "encoder/encoder.h"
 #include "encoder/heads.h"
 #include "kernels/ops.h"
-#include "model/weights.h"
 
 namespace bgem3 {
 namespace {
@@ -51,14 +50,14 @@ struct Embedder::Impl {
   std::optional<Workspace> workspace;  // made by the first pass, and again for a longer one
 
   Impl(OpenedModel opened, const OpenOptions& options)
-      : tokenizer(std::move(opened.tokenizer)),
+      : tokenizer(std::move(*opened.tokenizer)),
         info(std::move(opened.info)),
         ops(ops_for(info.isa)),
         pass_tokens(options.pass_tokens ? options.pass_tokens : kPassTokens),
         precision(parse_precision(info.dtype)),
         pool(info.threads),
         team(pool),
-        encoder(pack_model(info.config, load_weights(opened.files, info.config), precision, team), ops) {}
+        encoder(load_packed_model(opened, tokenizer, info, team), ops) {}
 
   // What a request asks for, with the model's own choice where it asks for nothing.
   struct Request {
