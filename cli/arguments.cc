@@ -169,16 +169,15 @@ void add_machine(CLI::App& app, OpenOptions& open) {
   app.add_option("--isa", open.isa, "Instruction set: scalar, avx2, avx512, auto (same bits on each)")
       ->capture_default_str()
       ->type_name("NAME");
-  app.add_option_function<std::string>(
-         "--dtype",
-         [](const std::string& name) {
-           if (name == "f32" || name == "float32") return;
-           const bool planned = name == "bf16" || name == "bfloat16" || name == "int8";
-           throw UsageError(fmt::format("--dtype: '{}' is {}; valid are f32, float32", name,
-                                        planned ? "not in this version" : "unknown"));
-         },
-         "Precision of the computation [f32]")
-      ->type_name("f32|float32");
+  choice<std::string>(app, "--dtype", open.dtype,
+                      {{"f32", "f32"}, {"float32", "f32"}, {"bf16", "bf16"}, {"bfloat16", "bf16"}, {"int8", "int8"}},
+                      "Precision of the computation [f32]");
+  app.add_flag_callback(
+      "--no-packed-cache", [&open] { open.packed_cache = false; },
+      "Pack the weights into memory, without a file for the next starts");
+  app.add_option("--cache-dir", open.cache_dir,
+                 "Folder of the packed weights [$BGEM3_CACHE_DIR, else $XDG_CACHE_HOME/bgem3, else ~/.cache/bgem3]")
+      ->type_name("FOLDER");
 }
 
 void add_text_rules(CLI::App& app, size_t& max_tokens, SpecialTokensInText& special, InvalidUtf8& invalid) {

@@ -51,7 +51,7 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   const bool shares_terminal = kind == OutputKind::standard && isatty(STDOUT_FILENO) == 1;
   Progress progress(arguments.quiet, can_draw() && !shares_terminal);
   signals.hold();
-  if (!arguments.quiet) progress.message(describe_engine(embedder.info()));
+  report_engine(embedder.info(), arguments.quiet, progress);
   const auto sink = make_sink(kind, arguments.output, columns);
   const StreamCounts counts = embed_stream(reader, embedder, options, rejections, *sink, progress, signals);
   if (counts.stopped && kind == OutputKind::npy) {

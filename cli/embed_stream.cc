@@ -107,9 +107,11 @@ StreamCounts embed_stream(TextReader& reader, const Embedder& embedder, EmbedOpt
   return counts;
 }
 
-std::string describe_engine(const ModelInfo& info) {
-  return fmt::format("{}: {} on {}, {}", info.name, info.dtype, info.isa,
-                     plural(static_cast<uint64_t>(info.threads), "thread"));
+void report_engine(const ModelInfo& info, bool quiet, Progress& progress) {
+  for (const std::string& notice : info.notices) progress.message("note: " + notice);
+  if (quiet) return;
+  progress.message(fmt::format("{}: {} on {}, {}", info.name, info.dtype, info.isa,
+                               plural(static_cast<uint64_t>(info.threads), "thread")));
 }
 
 void report_counts(const StreamCounts& counts, const Rejections& rejections, bool quiet, Progress& progress) {

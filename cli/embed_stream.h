@@ -32,8 +32,9 @@ struct StreamCounts {
 StreamCounts embed_stream(TextReader& reader, const Embedder& embedder, EmbedOptions options, Rejections& rejections,
                           VectorSink& sink, Progress& progress, const Signals& signals);
 
-// The line at the start of a run: "BAAI/bge-m3: f32 on avx512, 2 threads".
-std::string describe_engine(const ModelInfo& info);
+// The lines at the start of a run: what the user may want to know of the model, and, unless `quiet`,
+// "BAAI/bge-m3: f32 on avx512, 2 threads".
+void report_engine(const ModelInfo& info, bool quiet, Progress& progress);
 
 // The lines at the end of a run: what was truncated, replaced, repeated or rejected, and unless `quiet` the totals.
 void report_counts(const StreamCounts& counts, const Rejections& rejections, bool quiet, Progress& progress);

@@ -48,6 +48,11 @@ std::string to_json(const ModelInfo& info) {
   for (const std::string& isa : info.isas_present) json.value(isa);
   json.end_array();
   json.key("threads").value(info.threads).key("threads_reason").value(info.threads_reason);
+  json.key("packed").begin_object().key("path").value(info.packed.path);
+  json.key("size_bytes").value(info.packed.size_bytes).key("state").value(info.packed.state).end_object();
+  json.key("notices").begin_array();
+  for (const std::string& notice : info.notices) json.value(notice);
+  json.end_array();
   json.end_object();
   return out + "\n";
 }
@@ -77,6 +82,11 @@ std::string to_text(const ModelInfo& info) {
   line("instruction set", fmt::format("{} (present: {})", info.isa, isas));
   line("threads", fmt::format("{} ({})", info.threads, info.threads_reason));
   line("weights", info.weights_format);
+  line("packed weights", info.packed.size_bytes == 0
+                             ? fmt::format("{} {}", info.packed.state, info.packed.path)
+                             : fmt::format("{}, {} bytes: {}", info.packed.state, format_count(info.packed.size_bytes),
+                                           info.packed.path));
+  for (const std::string& notice : info.notices) line("note", notice);
   out += "files\n";
   for (const ModelFile& file : info.files) {
     fmt::format_to(std::back_inserter(out), "  {:>13}  {}  {}\n", format_count(file.size_bytes), file.sha256,

@@ -109,7 +109,7 @@ int run_search(const SearchArguments& arguments, Signals& signals) {
 
   signals.hold();
   Progress progress(arguments.quiet, can_draw());
-  if (!arguments.quiet) progress.message(describe_engine(embedder.info()));
+  report_engine(embedder.info(), arguments.quiet, progress);
   Ranking ranking(queries, arguments.top);
   if (vectors) {
     rank_stored(reader, *vectors, arguments.embeddings, rejections, progress, signals, ranking);

@@ -71,7 +71,7 @@ def test_version(program: Program) -> None:
         (["frobnicate"], "embed, tokenize, info, search"),
         (["embed", "--frobnicate"], "--frobnicate"),
         (["embed", "--pooling", "max"], "cls|mean"),
-        (["embed", "--dtype", "int8"], "not in this version; valid are f32, float32"),
+        (["embed", "--dtype", "f8"], "f32|float32|bf16|bfloat16|int8"),
         (["embed", "--threads", "-1"], "--threads"),
         (["embed", "--max-length", "0"], "--max-length"),
         (["search", "x.txt"], "--query"),

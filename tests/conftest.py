@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,13 @@ from make_model import ModelSpec  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # No test reads or writes the user's packed weights.
+    os.environ["BGEM3_CACHE_DIR"] = tempfile.mkdtemp(prefix="bgem3-packed-")
     config.addinivalue_line("markers", "slow: minutes, not seconds; leave out with -m 'not slow'")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["BGEM3_CACHE_DIR"], ignore_errors=True)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

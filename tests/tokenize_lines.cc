@@ -1,10 +1,12 @@
 // Tokenizes texts for tests/tokenizer_parity_test.py and bench/tokenizer_bench.py.
 //
-//   tokenize_lines TOKENIZER_JSON [--max-tokens N] [--escape] [--no-template] [--replace] [--bench ROUNDS]
+//   tokenize_lines TOKENIZER_JSON [--max-tokens N] [--escape] [--no-template] [--replace] [--compiled]
+//       [--bench ROUNDS]
 //
 // Standard input: texts, each as its length (u32, little endian, as all numbers here) and its bytes. Standard output,
 // for each text: the number of tokens, whether truncated, the number of replaced parts (u32 each), the ids (u32), the
 // begins and the ends of the offsets (u32), then the decoded ids without special tokens as length (u32) and bytes. With
+// --compiled: through the compiled form, as a start with a packed file has it. With
 // --bench: the best seconds of that many rounds over all texts as one line, and nothing else.
 #include <algorithm>
 #include <chrono>
@@ -12,11 +14,13 @@
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bgem3/tokenizer.h"
+#include "tokenizer/compiled.h"
 
 namespace {
 
@@ -36,11 +40,19 @@ double best_seconds(const bgem3::Tokenizer& tokenizer, const bgem3::EncodeOption
   return best;
 }
 
+bgem3::Tokenizer recompile(const bgem3::Tokenizer& tokenizer) {
+  const std::string form = bgem3::CompiledTokenizer::make(tokenizer);
+  const auto words = std::make_shared<std::vector<uint64_t>>(form.size() / sizeof(uint64_t));
+  std::memcpy(words->data(), form.data(), form.size());
+  return bgem3::CompiledTokenizer::read(std::as_bytes(std::span(*words)), words, "compiled");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   bgem3::EncodeOptions options;
   int rounds = 0;
+  bool compiled = false;
   for (int i = 2; i < argc; ++i) {
     const std::string_view argument = argv[i];
     const auto value = [&] { return i + 1 < argc ? argv[++i] : throw std::runtime_error("a value is missing"); };
@@ -52,13 +64,16 @@ int main(int argc, char** argv) try {
       options.add_special_tokens = false;
     else if (argument == "--replace")
       options.invalid_utf8 = bgem3::InvalidUtf8::replace;
+    else if (argument == "--compiled")
+      compiled = true;
     else if (argument == "--bench")
       rounds = std::stoi(value());
     else
       throw std::runtime_error("unknown argument " + std::string(argument));
   }
   if (argc < 2) throw std::runtime_error("usage: tokenize_lines TOKENIZER_JSON [options]");
-  const bgem3::Tokenizer tokenizer = bgem3::Tokenizer::from_file(argv[1]);
+  bgem3::Tokenizer tokenizer = bgem3::Tokenizer::from_file(argv[1]);
+  if (compiled) tokenizer = recompile(tokenizer);
   std::vector<std::string> texts;
   uint32_t size;
   while (read(&size, sizeof size)) {

@@ -339,15 +339,15 @@ def load(path: Path) -> Tokenizer:
 
 
 def compare(path: Path, texts: list[str]) -> None:
-    """Fails with the first text whose ids, offsets or decoded text differ."""
+    """Fails with the first text whose ids, offsets or decoded text differ, or whose compiled tokenizer differs."""
     library = load(path)
     encodings = library.encode_batch(texts)
     decoded = library.decode_batch([encoding.ids for encoding in encodings])
-    for text, ours, theirs, their_text in zip(
-        texts, tokenizer_files.tokenize(path, texts), encodings, decoded, strict=True
-    ):
+    ours_of_all = tokenizer_files.tokenize(path, texts)
+    for text, ours, theirs, their_text in zip(texts, ours_of_all, encodings, decoded, strict=True):
         expected = (theirs.ids, byte_offsets(text, theirs.offsets), their_text)
         assert (ours.ids, ours.offsets, ours.decoded) == expected, f"{path.name}: {ascii(text[:200])}"
+    assert tokenizer_files.tokenize(path, texts, "--compiled") == ours_of_all, path.name
 
 
 def compare_generated(name: str, path: Path, count: int) -> None:

@@ -46,7 +46,8 @@ class EmbedResult {
 class Embedder {
  public:
   // Finds, checks and loads a model. Throws ModelLoadingError (files), InvalidInputError (options), ResourceLimitError.
-  // Cost: reads all weights once.
+  // Cost: with a packed file, milliseconds, and the weights are read as the first pass needs them; else reads all
+  // weights, and writes the packed file for the next time.
   static Embedder open(const OpenOptions& options = {});
 
   Embedder(Embedder&&) noexcept;

@@ -49,6 +49,14 @@ struct ModelFile {
   std::string sha256;  // lower-case hexadecimal; empty unless it was asked for
 };
 
+// The file that holds a model's weights in the order the kernels read, for starts to map.
+struct PackedCacheFile {
+  std::string path;       // where it is or would be; empty without a cache folder
+  size_t size_bytes = 0;  // 0 if it is not there
+  std::string state;      // "present"; "built" by this start; "none": weights are, or would be, packed into memory;
+                          // "absent": the next start builds it; "damaged": the same
+};
+
 // Everything that `bgem3 info` shows about a loaded model.
 struct ModelInfo {
   std::string name;      // as the caller named it
@@ -65,6 +73,8 @@ struct ModelInfo {
   std::vector<std::string> isas_present;       // those this machine could use, slowest first
   int threads = 0;                             // in use
   std::string threads_reason;                  // why so many
+  PackedCacheFile packed;
+  std::vector<std::string> notices;  // what the user may want to know: no cache, a damaged file; one line each
 };
 
 }  // namespace bgem3

@@ -31,7 +31,10 @@ struct OpenOptions {
   // Ceiling for the resident memory of the whole process, what it held before and mapped weights included; 0: none.
   // Planned when the model is opened (docs/architecture.md). A text too long for it is an error in its own slot.
   size_t max_memory_bytes = 0;
-  bool hash_files = false;  // fill ModelFile::sha256 (reads every file once)
+  bool packed_cache = true;    // keep the weights, in the order the kernels read, in a file that the next starts map
+  std::string cache_dir = "";  // the folder of that file; empty: BGEM3_CACHE_DIR, else XDG_CACHE_HOME/bgem3, else
+                               // HOME/.cache/bgem3. It may be deleted at any time
+  bool hash_files = false;     // fill ModelFile::sha256, and check every byte of the packed file (reads each once)
 };
 
 // One text's vector and what happened to it.

@@ -95,6 +95,7 @@ class Tokenizer {
   struct Impl;
 
  private:
+  friend struct CompiledTokenizer;  // of the library itself
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
 };

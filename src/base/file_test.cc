@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
 
@@ -76,6 +78,100 @@ TEST_F(File, TellsFilesFromFolders) {
   EXPECT_TRUE(is_file(path) && !is_folder(path));
   EXPECT_TRUE(is_folder(folder_) && !is_file(folder_));
   EXPECT_FALSE(is_file(folder_ + "/absent") || is_folder(folder_ + "/absent"));
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+TEST_F(File, ReadsInPlaces) {
+  const OpenFile file(make("a", "0123456789"));
+  std::string part(3, ' ');
+  file.read_at(4, std::as_writable_bytes(std::span(part)));
+  EXPECT_EQ(part, "456");
+}
+
+TEST_F(File, ReadingPastTheEndIsAnError) {
+  const std::string path = make("a", "0123456789");
+  const OpenFile file(path);
+  std::string part(3, ' ');
+  EXPECT_THROW(file.read_at(8, std::as_writable_bytes(std::span(part))), InferenceError);
+  std::filesystem::resize_file(path, 5);  // also when the file had the bytes before
+  EXPECT_THROW(file.read_at(4, std::as_writable_bytes(std::span(part))), InferenceError);
+}
+
+TEST_F(File, KnowsAChangedFile) {
+  const std::string path = make("a", "one");
+  const FileIdentity before = OpenFile(path).identity();
+  EXPECT_EQ(OpenFile(path).identity(), before);
+  EXPECT_FALSE(is_settled(before));
+  std::filesystem::rename(make("b", "two"), path);
+  EXPECT_NE(OpenFile(path).identity(), before);
+  FileIdentity old = before;
+  old.changed_ns -= 3'000'000'000;
+  EXPECT_TRUE(is_settled(old));
+}
+
+TEST_F(File, AWrittenFileAppearsWhole) {
+  const std::string path = folder_ + "/a";
+  {
+    FileWriter writer(path);
+    writer.write(bytes_of("......"));
+    writer.write(bytes_of("end"));
+    writer.write_at(0, bytes_of("begin "));
+    EXPECT_EQ(writer.size(), 9u);
+    EXPECT_FALSE(is_file(path));
+    writer.publish();
+    EXPECT_EQ(read_file(path, 100), "begin end");
+  }
+  EXPECT_EQ(read_file(path, 100), "begin end");
+  EXPECT_FALSE(is_file(path + ".part"));
+}
+
+TEST_F(File, AnUnpublishedFileLeavesWhatWasThere) {
+  const std::string path = make("a", "old");
+  { FileWriter(path).write(bytes_of("new")); }
+  EXPECT_EQ(read_file(path, 100), "old");
+  EXPECT_FALSE(is_file(path + ".part"));
+}
+
+TEST_F(File, WhatAKilledProcessLeftIsWrittenOver) {
+  const std::string path = folder_ + "/a";
+  make("a.part", "left by another process");
+  FileWriter writer(path);
+  writer.write(bytes_of("new"));
+  writer.publish();
+  EXPECT_EQ(read_file(path, 100), "new");
+}
+
+TEST_F(File, WritersWaitForEachOther) {
+  const std::string path = make("a", "");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 50; j++) {
+        FileWriter writer(path);
+        const std::string longer = read_file(path, 1000) + "x";
+        writer.write(bytes_of(longer));
+        writer.publish();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(read_file(path, 1000), std::string(200, 'x'));
+}
+
+TEST_F(File, WhatCannotBeWrittenIsAnErrorAndLeavesNothing) {
+  EXPECT_EQ(code_of([&] { FileWriter(folder_ + "/absent/a"); }), ErrorCode::io);
+  EXPECT_EQ(code_of([&] { make_folders(make("file", "") + "/folder"); }), ErrorCode::io);
+  make("target", "kept");
+  std::filesystem::create_symlink(folder_ + "/target", folder_ + "/a.part");
+  EXPECT_EQ(code_of([&] { FileWriter(folder_ + "/a"); }), ErrorCode::io);  // does not write through a link
+  EXPECT_EQ(read_file(folder_ + "/target", 10), "kept");
+  std::filesystem::create_directories(folder_ + "/b/c");
+  {
+    FileWriter writer(folder_ + "/b");
+    EXPECT_EQ(code_of([&] { writer.publish(); }), ErrorCode::io);
+  }
+  EXPECT_FALSE(is_file(folder_ + "/b.part"));
 }
 
 }  // namespace

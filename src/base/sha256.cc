@@ -3,20 +3,53 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "base/error.h"
 #include "base/file.h"
 
 namespace bgem3 {
 
-std::string sha256_hex(std::span<const std::byte> bytes) {
+struct Sha256::State {
+  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  BGEM3_CHECK(state_->context && EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) == 1);
+}
+Sha256::~Sha256() = default;
+
+void Sha256::add(std::span<const std::byte> bytes) {
+  BGEM3_CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256::hex() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  BGEM3_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) == 1);
+  BGEM3_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest, &size) == 1);
   std::string hex;
   for (unsigned int i = 0; i < size; i++) hex += fmt::format("{:02x}", digest[i]);
   return hex;
 }
 
-std::string sha256_of_file(const std::string& path) { return sha256_hex(MappedFile(path).bytes()); }
+std::string sha256_hex(std::span<const std::byte> bytes) {
+  Sha256 hash;
+  hash.add(bytes);
+  return hash.hex();
+}
+
+std::string sha256_of_file(const OpenFile& file) {
+  std::vector<std::byte> block(size_t{1} << 20);
+  Sha256 hash;
+  for (size_t done = 0; done < file.size(); done += block.size()) {
+    const auto part = std::span(block).first(std::min(block.size(), file.size() - done));
+    file.read_at(done, part);
+    hash.add(part);
+  }
+  return hash.hex();
+}
+
+std::string sha256_of_file(const std::string& path) { return sha256_of_file(OpenFile(path)); }
 
 }  // namespace bgem3

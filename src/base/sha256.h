@@ -2,15 +2,33 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 
 namespace bgem3 {
 
-// The 64 hexadecimal digits of the bytes' SHA-256. Thread-safe. About 1 GB/s and more on CPUs with SHA instructions.
+class OpenFile;
+
+// The SHA-256 of bytes that come piece by piece. About 1.8 GB/s on CPUs with SHA instructions.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  void add(std::span<const std::byte> bytes);
+  // The 64 hexadecimal digits. Nothing may be added after it.
+  std::string hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The same of all bytes at once. Thread-safe.
 std::string sha256_hex(std::span<const std::byte> bytes);
 
-// The same of a file's content, mapped while it is read. Throws as MappedFile does.
+// The same of a file's content, read a megabyte at a time. Throws as OpenFile and its read_at do.
+std::string sha256_of_file(const OpenFile& file);
 std::string sha256_of_file(const std::string& path);
 
 }  // namespace bgem3

@@ -16,5 +16,13 @@ TEST(Sha256, EqualsThePublishedExamples) {
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+TEST(Sha256, PiecesGiveTheSameAsTheWhole) {
+  const std::string_view text = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+  Sha256 hash;
+  hash.add(std::as_bytes(std::span(text.substr(0, 5))));
+  hash.add(std::as_bytes(std::span(text.substr(5))));
+  EXPECT_EQ(hash.hex(), sha256_hex(std::as_bytes(std::span(text))));
+}
+
 }  // namespace
 }  // namespace bgem3

@@ -37,6 +37,7 @@ class EmbedderTest : public testing::Test {
  protected:
   Embedder open(OpenOptions options = {}) const {
     options.model = model_.folder();
+    options.cache_dir = model_.folder() + "/cache";
     return Embedder::open(options);
   }
   template <typename Error>
@@ -287,7 +288,8 @@ TEST_F(EmbedderTest, RefusesModelsWhosePartsDisagree) {
                R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
       "intermediate_size": 48, "vocab_size": 30522, "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-5,
       "pad_token_id": 0, "hidden_act": "gelu"})");
-  const std::string message = message_of<ModelLoadingError>([&] { Embedder::open({.model = broken.folder()}); });
+  const std::string message =
+      message_of<ModelLoadingError>([&] { Embedder::open({.model = broken.folder(), .packed_cache = false}); });
   EXPECT_NE(message.find("30522"), std::string::npos) << message;
   EXPECT_NE(message.find("32 tokens"), std::string::npos) << message;
 }
@@ -305,7 +307,7 @@ TEST_F(EmbedderTest, AVectorThatIsNotFiniteIsAnError) {
   for (size_t i = 8 + header; i + 4 <= file.size(); i += 4) std::memcpy(file.data() + i, &huge, 4);
   TestModel overflowing("overflowing");
   overflowing.write("model.safetensors", file);
-  const Embedder embedder = Embedder::open({.model = overflowing.folder()});
+  const Embedder embedder = Embedder::open({.model = overflowing.folder(), .packed_cache = false});
   const std::vector<std::string> texts = {"a"};
   EXPECT_EQ(embedder.embed(texts)[0].error, ErrorCode::internal);
   EXPECT_THROW(embedder.embed_one("a"), InferenceError);

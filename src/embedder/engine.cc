@@ -16,37 +16,34 @@ constexpr size_t kKeptTokens = 2048;
 // Of a request for each text, beside its vector: its Embedding, its place among equal ones, its ids while it waits.
 constexpr size_t kBytesOfText = 256;
 
-MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, const ResidentMemory& before) {
-  const ResidentMemory now = resident_memory();
-  return plan_memory(
-      {.ceiling_bytes = options.max_memory_bytes,
-       .held_bytes = now.total_bytes - now.mapped_bytes + std::max(before.mapped_bytes, now.mapped_bytes),
-       .threads = info.threads,
-       .max_tokens = info.config.max_tokens,
-       .pass_tokens = options.pass_tokens,
-       .workspace_bytes = [&](size_t tokens, size_t longest, int threads) {
-         return Workspace::bytes(info.config, parse_precision(info.dtype), tokens, longest, threads);
-       }});
+MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, size_t mapped_weights_bytes) {
+  return plan_memory({.ceiling_bytes = options.max_memory_bytes,
+                      .held_bytes = resident_memory_bytes() + mapped_weights_bytes,
+                      .threads = info.threads,
+                      .max_tokens = info.config.max_tokens,
+                      .pass_tokens = options.pass_tokens,
+                      .workspace_bytes = [&](size_t tokens, size_t longest, int threads) {
+                        return Workspace::bytes(info.config, parse_precision(info.dtype), tokens, longest, threads);
+                      }});
 }
 
 }  // namespace
 
 Engine::Engine(OpenedModel opened, const OpenOptions& options)
-    : tokenizer(std::move(opened.tokenizer)),
+    : tokenizer(std::move(*opened.tokenizer)),
       info(std::move(opened.info)),
       pool(info.threads),
       ops_(ops_for(info.isa)),
       ceiling_bytes_(options.max_memory_bytes),
-      before_(resident_memory()),
-      precision_(parse_precision(info.dtype)),
-      encoder_(load_encoder(opened.files)),
-      plan(make_plan(info, options, before_)),
+      precision_(opened.precision),
+      encoder_(load_encoder(opened)),
+      plan(make_plan(info, options, mapped_weights_bytes_)),
       solo_(static_cast<size_t>(info.threads)) {}
 
-Encoder Engine::load_encoder(const ModelFiles& files) {
+Encoder Engine::load_encoder(const OpenedModel& opened) {
   std::optional<PackedModel> model;
-  pool.run(JobKind::all,
-           [&](Team& team) { model = pack_model(info.config, load_weights(files, info.config), precision_, team); });
+  pool.run(JobKind::all, [&](Team& team) { model = load_packed_model(opened, tokenizer, info, team); });
+  if (model->sections->file()) mapped_weights_bytes_ = model->weights_bytes();
   return Encoder(std::move(*model), ops_);
 }
 

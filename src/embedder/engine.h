@@ -34,18 +34,17 @@ class Engine {
   void compute(JobKind kind, const Batch& batch, const CheckedOptions& options, Team& team, View<float> out);
 
   const Tokenizer tokenizer;
-  const ModelInfo info;
+  ModelInfo info;  // does not change once the engine is made
   ThreadPool pool;
 
  private:
   friend class MemoryShare;
-  Encoder load_encoder(const ModelFiles& files);
+  Encoder load_encoder(const OpenedModel& opened);
 
   const Ops& ops_;
   const size_t ceiling_bytes_;
-  // Declared before the plan: it counts what the process holds once the weights are there.
-  const ResidentMemory before_;
   const Precision precision_;
+  size_t mapped_weights_bytes_ = 0;  // that passes will make resident; set by load_encoder
   const Encoder encoder_;
 
  public:

@@ -82,12 +82,12 @@ MemoryPlan plan_memory(const MemoryNeeds& needs) {
   return plan;
 }
 
-ResidentMemory resident_memory() {
+size_t resident_memory_bytes() {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   std::ifstream file("/proc/self/statm");
-  size_t size = 0, resident = 0, shared = 0;
-  file >> size >> resident >> shared;
-  return {resident * page, shared * page};
+  size_t size = 0, resident = 0;
+  file >> size >> resident;
+  return resident * page;
 }
 
 }  // namespace bgem3

@@ -8,6 +8,10 @@
 #include "bgem3/embedder.h"
 #include "kernels/ops.h"
 #include "model/config.h"
+#include "model/model_digest.h"
+#include "model/packed_file.h"
+#include "model/weights.h"
+#include "tokenizer/compiled.h"
 
 namespace bgem3 {
 namespace {
@@ -33,22 +37,68 @@ void choose_threads(int wanted, ModelInfo& info) {
   if (wanted > budget.cores) info.threads_reason += fmt::format("; {} were asked for", wanted);
 }
 
+constexpr const char* kTokenizerSection = "tokenizer";
+
+// Where the packed file of this model is, and what it must be made for; both stay empty where there can be none.
+void find_packed_file(const OpenOptions& options, OpenedModel& opened) {
+  ModelInfo& info = opened.info;
+  info.packed.state = "none";
+  if (!options.packed_cache) return;
+  const std::string folder = options.cache_dir.empty() ? packed_cache_folder(read_environment()) : options.cache_dir;
+  if (folder.empty()) {
+    info.notices.push_back("no packed file: none of BGEM3_CACHE_DIR, XDG_CACHE_HOME and HOME is set");
+    return;
+  }
+  try {
+    make_folders(folder);
+  } catch (const ModelLoadingError& error) {
+    info.notices.push_back(fmt::format("no packed file: {}", error.what()));
+    return;
+  }
+  const std::string digest = model_digest(opened.files, folder);
+  opened.packed_key = fmt::format("{} {} {}", digest, info.dtype, kPackedLayout);
+  info.packed.path = fmt::format("{}/{}-{}-{}.packed", folder, digest.substr(0, 32), info.dtype, kPackedLayout);
+  info.packed.state = "absent";
+}
+
+// Opens the packed file if it is there and sound: all that a start needs is looked at, the weights only with
+// `every_byte`.
+void open_packed_file_if_sound(OpenedModel& opened, bool every_byte) {
+  ModelInfo& info = opened.info;
+  if (!is_file(info.packed.path)) return;
+  try {
+    const auto sections = std::make_shared<const Sections>(open_packed_file(info.packed.path, opened.packed_key));
+    info.packed.size_bytes = sections->file()->bytes().size();
+    if (every_byte) verify_sections(*sections);
+    open_packed_model(info.config, opened.precision, sections);
+    const Section* tokenizer = sections->find(kTokenizerSection);
+    if (!tokenizer) {
+      fail<ModelLoadingError>(ErrorCode::corrupt, "{}: section tokenizer is missing", info.packed.path);
+    }
+    opened.tokenizer.emplace(CompiledTokenizer::read(tokenizer->bytes, sections, info.packed.path));
+    opened.packed = sections;
+    info.packed.state = "present";
+  } catch (const ModelLoadingError& error) {
+    info.packed.state = "damaged";
+    info.notices.push_back(error.what());
+  }
+}
+
 }  // namespace
 
 OpenedModel open_model(const OpenOptions& options) {
   const Ops& ops = ops_for(options.isa);
-  ModelFiles files = find_model(options.model);
-  const ModelConfig config = read_config(files);
-  Tokenizer tokenizer = Tokenizer::from_file(files.path("tokenizer.json"));
-  check_vocabulary(files, tokenizer, config);
+  OpenedModel opened;
+  opened.precision = parse_precision(options.dtype);
+  opened.files = find_model(options.model);
+  const ModelFiles& files = opened.files;
 
-  ModelInfo info;
+  ModelInfo& info = opened.info;
   info.name = files.name;
   info.folder = files.folder;
   info.revision = files.revision;
-  info.config = config;
+  info.config = read_config(files);
   info.weights_format = files.weights.front().ends_with(".bin") ? "pytorch" : "safetensors";
-  info.tokenizer = tokenizer.kind();
   const Prompts prompts = read_prompts(files);
   info.prompts = prompts.texts;
   info.default_prompt = prompts.default_name;
@@ -56,11 +106,48 @@ OpenedModel open_model(const OpenOptions& options) {
   if (options.hash_files) {
     for (ModelFile& file : info.files) file.sha256 = sha256_of_file(file.path);
   }
-  info.dtype = to_string(parse_precision(options.dtype));
+  info.dtype = to_string(opened.precision);
   info.isa = ops.name;
   info.isas_present = present_isas();
   choose_threads(options.threads, info);
-  return {std::move(files), std::move(tokenizer), std::move(info)};
+
+  find_packed_file(options, opened);
+  open_packed_file_if_sound(opened, options.hash_files);
+  if (!opened.tokenizer) opened.tokenizer.emplace(Tokenizer::from_file(files.path("tokenizer.json")));
+  info.tokenizer = opened.tokenizer->kind();
+  check_vocabulary(files, *opened.tokenizer, info.config);
+  return opened;
+}
+
+PackedModel load_packed_model(const OpenedModel& opened, const Tokenizer& tokenizer, ModelInfo& info, Team& team) {
+  const auto open_file = [&] {
+    auto sections = std::make_shared<const Sections>(open_packed_file(info.packed.path, opened.packed_key));
+    info.packed.size_bytes = sections->file()->bytes().size();
+    return open_packed_model(info.config, opened.precision, std::move(sections));
+  };
+  if (opened.packed) return open_packed_model(info.config, opened.precision, opened.packed);
+  const Weights weights = load_weights(opened.files, info.config);
+  if (!opened.packed_key.empty()) {
+    try {
+      PackedFileWriter file(info.packed.path, opened.packed_key);
+      try {
+        // Another process may have built it while we waited for its lock.
+        if (info.packed.state == "absent" && is_file(info.packed.path)) return open_file();
+      } catch (const ModelLoadingError&) {  // then it is built here
+      }
+      const std::string compiled = CompiledTokenizer::make(tokenizer);
+      file.add(kTokenizerSection, 0, std::as_bytes(std::span(compiled)));
+      pack_model(weights, opened.precision, team, file);
+      file.publish();
+      info.packed.state = "built";
+      return open_file();
+    } catch (const ModelLoadingError& error) {
+      if (error.code() != ErrorCode::io) throw;  // the model's own fault
+      info.packed.state = "none";
+      info.notices.push_back(fmt::format("no packed file, every start packs anew: {}", error.what()));
+    }
+  }
+  return pack_model(info.config, weights, opened.precision, team);
 }
 
 ModelInfo describe_model(const OpenOptions& options) { return open_model(options).info; }

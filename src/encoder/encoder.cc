@@ -150,8 +150,8 @@ void Encoder::Pass::embed() {
       const uint32_t id = batch.ids[token];
       const size_t row = skip_padding && id == config.pad_id ? config.pad_id : next++;
       BGEM3_CHECK(id < config.vocab && row < config.position_rows);
-      convert_to_f32(model.word_embeddings, id * config.hidden, word);
-      convert_to_f32(model.position_embeddings, row * config.hidden, position);
+      model.word_embeddings.read_row(id, word);
+      model.position_embeddings.read_row(row, position);
       ops.add_rows(word.data(), model.token_type_row.data(), position.data(), config.hidden, sum.row(token));
     }
   });

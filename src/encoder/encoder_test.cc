@@ -242,10 +242,9 @@ TEST_P(EncoderPrecision, WhatIsNotFiniteStaysWithItsText) {
   std::vector<float> table(50 * 48);
   for (size_t i = 0; i < table.size(); i++) table[i] = static_cast<float>(i % 13) - 6;
   table[7 * 48 + 5] = 3e38f;  // token 7: the sum of squares of its norm overflows
-  Weights weights = model.weights();
   Team team;
-  PackedModel packed = pack_model(model.config(), std::move(weights), GetParam(), team);
-  packed.word_embeddings.bytes = std::as_bytes(std::span(table));
+  PackedModel packed = pack_model(model.config(), model.weights(), GetParam(), team);
+  packed.word_embeddings = table_of(table, 48);
   packed.embedding_norm.gain[5] = 3e38f;
   const Encoder encoder(std::move(packed), ops_for("auto"));
   Batch batch;

@@ -1,7 +1,14 @@
+// A model is packed section by section, each made by all threads together, and what was read of the source is released
+// after each: so the sections are in one order, and the work needs little memory. Whether they then live in memory or
+// in a file is the caller's.
 #include "encoder/packed_model.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -9,17 +16,12 @@
 namespace bgem3 {
 namespace {
 
-// Rows of a weight that are widened at a time: one panel.
-constexpr size_t kRowsAtOnce = kPanelColumns;
+constexpr const char* kWordEmbeddings = "word_embeddings";
+constexpr const char* kPositionEmbeddings = "position_embeddings";
 
-std::vector<float> read_vector(const Tensor& tensor) {
-  refuse_non_finite(tensor);
-  std::vector<float> values(tensor.elements());
-  convert_to_f32(tensor, 0, values);
-  return values;
-}
-
-NormWeights read_norm(const Tensor& gain, const Tensor& bias) { return {read_vector(gain), read_vector(bias)}; }
+// Values that a thread widens at a time, and the blocks that are read before their pages are released.
+constexpr size_t kBlockValues = size_t{1} << 18;
+constexpr size_t kBlocksAtOnce = 16;
 
 // A linear layer as the model stores it.
 struct Linear {
@@ -27,99 +29,296 @@ struct Linear {
   const Tensor& bias;    // [columns]
 };
 
-// Calls f(first row, rows [count, depth]) for blocks of the weight's rows, widened.
-template <typename Function>
-void for_each_block(const Tensor& weight, Function f) {
-  const size_t columns = weight.shape[0], depth = weight.shape[1];
-  std::vector<float> rows(kRowsAtOnce * depth);
-  for (size_t row = 0; row < columns; row += kRowsAtOnce) {
-    const size_t count = std::min(kRowsAtOnce, columns - row);
-    convert_to_f32(weight, row * depth, std::span(rows).first(count * depth));
-    f(row, View<const float>{rows.data(), count, depth, depth});
+class Packer {
+ public:
+  using Add = std::function<void(const std::string& name, uint32_t type, AlignedBuffer<std::byte> bytes)>;
+
+  Packer(const Weights& weights, Precision precision, Team& team)
+      : weights_(weights), precision_(precision), team_(team) {}
+
+  // All sections but the embedding tables.
+  void pack_layers(const Add& add) const {
+    add_arrays(add, "token_type_row", {&weights_.token_type_embeddings});
+    add_arrays(add, "embedding_norm", {&weights_.embedding_norm_weight, &weights_.embedding_norm_bias});
+    for (size_t i = 0; i < weights_.layers.size(); i++) {
+      const LayerWeights& layer = weights_.layers[i];
+      const auto name = [&](const char* part) { return fmt::format("layer.{}.{}", i, part); };
+      add_matrix(add, name("query_key_value"),
+                 {{layer.query_weight, layer.query_bias},
+                  {layer.key_weight, layer.key_bias},
+                  {layer.value_weight, layer.value_bias}});
+      add_matrix(add, name("attention_output"), {{layer.attention_output_weight, layer.attention_output_bias}});
+      add_arrays(add, name("attention_norm"), {&layer.attention_norm_weight, &layer.attention_norm_bias});
+      add_matrix(add, name("intermediate"), {{layer.intermediate_weight, layer.intermediate_bias}});
+      add_matrix(add, name("output"), {{layer.output_weight, layer.output_bias}});
+      add_arrays(add, name("output_norm"), {&layer.output_norm_weight, &layer.output_norm_bias});
+    }
   }
-}
 
-bool is_exact_in_f16(const Tensor& weight) {
-  bool exact = true;
-  for_each_block(weight, [&](size_t, View<const float> rows) {
-    exact = exact && exact_in_f16(std::span(rows.data, rows.rows * rows.columns));
-  });
-  return exact;
-}
-
-WeightType choose_type(const std::vector<Linear>& parts, Precision precision) {
-  if (precision == Precision::bf16) return WeightType::bf16;
-  if (precision == Precision::int8) return WeightType::s8;
-  const bool exact =
-      std::all_of(parts.begin(), parts.end(), [](const Linear& part) { return is_exact_in_f16(part.weight); });
-  return exact ? WeightType::f16 : WeightType::f32;
-}
-
-// The layers as one matrix, the columns of each from a new panel on.
-PackedWeights pack(const std::vector<Linear>& parts, Precision precision, AlignedBuffer<std::byte>& storage) {
-  const size_t depth = parts.front().weight.shape[1];
-  size_t columns = 0;
-  for (const Linear& part : parts) {
-    refuse_non_finite(part.weight);
-    columns += round_up(part.weight.shape[0], kPanelColumns);
+  void write_table(PackedFileWriter& file, const char* name, const Tensor& table) const {
+    const bool narrow = look_at(table) && table.dtype == DType::f32;
+    file.begin(name, static_cast<uint32_t>(narrow ? DType::f16 : table.dtype));
+    if (!narrow) {
+      for (size_t done = 0; done < table.bytes.size(); done += kBlockValues) {
+        file.write(table.bytes.subspan(done, std::min(kBlockValues, table.bytes.size() - done)));
+        release();
+      }
+    } else {
+      std::vector<uint16_t> halves(kBlocksAtOnce * kBlockValues);
+      for_each_group(table, [&](size_t first, size_t count) {
+        for_each_block(table, first, count, [&](size_t begin, std::span<const float> values) {
+          std::transform(values.begin(), values.end(), halves.begin() + static_cast<ptrdiff_t>(begin - first), to_f16);
+        });
+        file.write(std::as_bytes(std::span(halves).first(count)));
+      });
+    }
+    file.end();
   }
-  const WeightType type = choose_type(parts, precision);
-  storage = AlignedBuffer<std::byte>(packed_bytes(type, columns, depth));
-  size_t first_column = 0;
-  for (const Linear& part : parts) {
-    const std::vector<float> bias = read_vector(part.bias);
-    for_each_block(part.weight, [&](size_t row, View<const float> rows) {
-      pack_weights(type, columns, depth, first_column + row, rows, std::span(bias).subspan(row, rows.rows),
-                   storage.data());
+
+  // Reads every value. Throws if one is not finite; true if half precision holds all of them.
+  bool look_at(const Tensor& tensor) const {
+    std::atomic<bool> finite = true, exact = true;
+    for_each_group(tensor, [&](size_t first, size_t count) {
+      for_each_block(tensor, first, count, [&](size_t, std::span<const float> values) {
+        if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+          finite = false;
+        if (exact && !exact_in_f16(values)) exact = false;
+      });
     });
-    first_column += round_up(part.weight.shape[0], kPanelColumns);
+    if (!finite) refuse_non_finite(tensor);
+    return exact;
   }
-  return {type, columns, depth, storage.data()};
+
+ private:
+  void release() const {
+    for (const auto& file : weights_.files) file->release_pages();
+  }
+
+  // Calls f(first value, count) for parts of a tensor, and releases the source's pages after each.
+  template <typename Function>
+  void for_each_group(const Tensor& tensor, Function f) const {
+    const size_t values = tensor.elements(), group = kBlocksAtOnce * kBlockValues;
+    for (size_t first = 0; first < values; first += group) {
+      f(first, std::min(group, values - first));
+      release();
+    }
+  }
+
+  // Calls f(first value, widened values) for blocks of a part, on all threads.
+  template <typename Function>
+  void for_each_block(const Tensor& tensor, size_t first, size_t count, Function f) const {
+    team_.parallel_for((count + kBlockValues - 1) / kBlockValues, [&](size_t index, int) {
+      const size_t begin = index * kBlockValues;
+      std::vector<float> values(std::min(kBlockValues, count - begin));
+      convert_to_f32(tensor, first + begin, values);
+      f(first + begin, std::span<const float>(values));
+    });
+  }
+
+  // The tensors' values one after the other, as f32. Of a table only the first row.
+  void add_arrays(const Add& add, const std::string& name, std::initializer_list<const Tensor*> tensors) const {
+    const size_t size = tensors.begin()[0]->shape.back();
+    AlignedBuffer<std::byte> bytes(tensors.size() * size * sizeof(float));
+    auto* values = reinterpret_cast<float*>(bytes.data());
+    for (const Tensor* tensor : tensors) {
+      look_at(*tensor);
+      convert_to_f32(*tensor, 0, {values, size});
+      values += size;
+    }
+    add(name, static_cast<uint32_t>(WeightType::f32), std::move(bytes));
+  }
+
+  // Linear layers of one size as one matrix, each starting with a panel of its own.
+  void add_matrix(const Add& add, const std::string& name, const std::vector<Linear>& parts) const {
+    const size_t part_rows = parts.front().weight.shape[0], depth = parts.front().weight.shape[1];
+    const size_t part_panels = round_up(part_rows, kPanelColumns) / kPanelColumns;
+    const size_t columns = parts.size() * part_panels * kPanelColumns;
+    bool exact = true;
+    std::vector<std::vector<float>> biases;
+    for (const Linear& part : parts) {
+      exact = look_at(part.weight) && exact;
+      look_at(part.bias);
+      convert_to_f32(part.bias, 0, biases.emplace_back(part_rows));
+    }
+    const WeightType type = choose_type(exact);
+    AlignedBuffer<std::byte> bytes(packed_bytes(type, columns, depth));
+    team_.parallel_for(parts.size() * part_panels, [&](size_t panel, int) {
+      const size_t part = panel / part_panels, row = panel % part_panels * kPanelColumns;
+      const size_t count = std::min(kPanelColumns, part_rows - row);
+      std::vector<float> rows(count * depth);
+      convert_to_f32(parts[part].weight, row * depth, rows);
+      pack_weights(type, columns, depth, panel * kPanelColumns, {rows.data(), count, depth, depth},
+                   std::span(biases[part]).subspan(row, count), bytes.data());
+    });
+    release();
+    add(name, static_cast<uint32_t>(type), std::move(bytes));
+  }
+
+  WeightType choose_type(bool exact) const {
+    switch (precision_) {
+      case Precision::f32:
+        return exact ? WeightType::f16 : WeightType::f32;
+      case Precision::bf16:
+        return WeightType::bf16;
+      case Precision::int8:
+        return WeightType::s8;
+    }
+    return WeightType::f32;
+  }
+
+  const Weights& weights_;
+  const Precision precision_;
+  Team& team_;
+};
+
+bool fits(WeightType type, Precision precision) {
+  switch (precision) {
+    case Precision::f32:
+      return type == WeightType::f32 || type == WeightType::f16;
+    case Precision::bf16:
+      return type == WeightType::bf16;
+    case Precision::int8:
+      return type == WeightType::s8;
+  }
+  return false;
+}
+
+// Reads the sections that Packer makes.
+class Unpacker {
+ public:
+  Unpacker(const ModelConfig& config, Precision precision, const Sections& sections)
+      : config_(config), precision_(precision), sections_(sections) {}
+
+  void read_layers(PackedModel& model) const {
+    const size_t hidden = config_.hidden, ffn = config_.ffn;
+    const size_t hidden_columns = round_up(hidden, kPanelColumns), ffn_columns = round_up(ffn, kPanelColumns);
+    model.token_type_row = arrays("token_type_row", 1)[0];
+    model.embedding_norm = norm("embedding_norm");
+    for (size_t i = 0; i < config_.layers; i++) {
+      const auto name = [&](const char* part) { return fmt::format("layer.{}.{}", i, part); };
+      model.layers.push_back({.query_key_value = matrix(name("query_key_value"), 3 * hidden_columns, hidden),
+                              .attention_output = matrix(name("attention_output"), hidden_columns, hidden),
+                              .attention_norm = norm(name("attention_norm")),
+                              .intermediate = matrix(name("intermediate"), ffn_columns, hidden),
+                              .output = matrix(name("output"), hidden_columns, ffn),
+                              .output_norm = norm(name("output_norm"))});
+    }
+  }
+
+  EmbeddingTable table(const char* name, size_t rows) const {
+    const Section& section = find(name);
+    const auto type = static_cast<DType>(section.type);
+    const bool known = type == DType::f32 || type == DType::f16 || type == DType::bf16;
+    if (!known || section.bytes.size() != rows * config_.hidden * bits_of(type) / 8) refuse(name);
+    return EmbeddingTable(sections_.file()->file(), section.offset, type, rows, config_.hidden);
+  }
+
+ private:
+  const Section& find(const std::string& name) const {
+    const Section* section = sections_.find(name);
+    if (!section) refuse(name);
+    return *section;
+  }
+
+  PackedWeights matrix(const std::string& name, size_t columns, size_t depth) const {
+    const Section& section = find(name);
+    const auto type = static_cast<WeightType>(section.type);
+    if (section.type > static_cast<uint32_t>(WeightType::s8) || !fits(type, precision_) ||
+        section.bytes.size() != packed_bytes(type, columns, depth)) {
+      refuse(name);
+    }
+    return {type, columns, depth, section.bytes.data()};
+  }
+
+  std::vector<std::vector<float>> arrays(const std::string& name, size_t count) const {
+    const Section& section = find(name);
+    const size_t bytes = config_.hidden * sizeof(float);
+    if (section.bytes.size() != count * bytes) refuse(name);
+    std::vector<std::vector<float>> arrays(count, std::vector<float>(config_.hidden));
+    for (size_t i = 0; i < count; i++) std::memcpy(arrays[i].data(), section.bytes.data() + i * bytes, bytes);
+    return arrays;
+  }
+
+  NormWeights norm(const std::string& name) const {
+    auto both = arrays(name, 2);
+    return {std::move(both[0]), std::move(both[1])};
+  }
+
+  [[noreturn]] void refuse(const std::string& name) const {
+    fail<ModelLoadingError>(ErrorCode::corrupt,
+                            "{}: section {} is missing or does not fit the model; delete the file, it is made again",
+                            sections_.file() ? sections_.file()->path() : "packed model", name);
+  }
+
+  const ModelConfig& config_;
+  const Precision precision_;
+  const Sections& sections_;
+};
+
+PackedModel with_layers(const ModelConfig& config, Precision precision, std::shared_ptr<const Sections> sections) {
+  PackedModel model;
+  model.config = config;
+  model.precision = precision;
+  Unpacker(config, precision, *sections).read_layers(model);
+  model.sections = std::move(sections);
+  return model;
+}
+
+// The table where it stands in the model's own file.
+EmbeddingTable find_table(const Tensor& table, const Weights& weights) {
+  for (const auto& file : weights.files) {
+    const std::span<const std::byte> bytes = file->bytes();
+    if (table.bytes.data() >= bytes.data() && table.bytes.data() < bytes.data() + bytes.size()) {
+      return EmbeddingTable(table, *file);
+    }
+  }
+  BGEM3_CHECK(!"the table is in none of the files");
+  return {};
 }
 
 }  // namespace
 
-PackedModel pack_model(const ModelConfig& config, Weights weights, Precision precision, Team& team) {
-  PackedModel model;
-  model.config = config;
-  model.precision = precision;
-  model.layers.resize(weights.layers.size());
-
-  std::vector<std::function<void()>> tasks;
-  tasks.push_back([&] { refuse_non_finite(weights.word_embeddings); });
-  tasks.push_back([&] { refuse_non_finite(weights.position_embeddings); });
-  tasks.push_back([&] {
-    refuse_non_finite(weights.token_type_embeddings);
-    model.token_type_row.resize(config.hidden);
-    convert_to_f32(weights.token_type_embeddings, 0, model.token_type_row);
-    model.embedding_norm = read_norm(weights.embedding_norm_weight, weights.embedding_norm_bias);
-  });
-  for (size_t i = 0; i < weights.layers.size(); i++) {
-    const LayerWeights& from = weights.layers[i];
-    PackedLayer& to = model.layers[i];
-    AlignedBuffer<std::byte>* storage[4];
-    for (auto& buffer : storage) buffer = &model.storage.emplace_back();
-    tasks.push_back([&from, &to, precision, qkv = storage[0], out = storage[1]] {
-      to.query_key_value = pack({{from.query_weight, from.query_bias},
-                                 {from.key_weight, from.key_bias},
-                                 {from.value_weight, from.value_bias}},
-                                precision, *qkv);
-      to.attention_output = pack({{from.attention_output_weight, from.attention_output_bias}}, precision, *out);
-      to.attention_norm = read_norm(from.attention_norm_weight, from.attention_norm_bias);
-    });
-    tasks.push_back([&from, &to, precision, inner = storage[2], out = storage[3]] {
-      to.intermediate = pack({{from.intermediate_weight, from.intermediate_bias}}, precision, *inner);
-      to.output = pack({{from.output_weight, from.output_bias}}, precision, *out);
-      to.output_norm = read_norm(from.output_norm_weight, from.output_norm_bias);
-    });
+size_t PackedModel::weights_bytes() const {
+  size_t bytes = 0;
+  for (const PackedLayer& layer : layers) {
+    for (const PackedWeights* weights :
+         {&layer.query_key_value, &layer.attention_output, &layer.intermediate, &layer.output}) {
+      bytes += packed_bytes(weights->type, weights->columns, weights->depth);
+    }
   }
-  team.parallel_for(tasks.size(), [&](size_t index, int) { tasks[index](); });
+  return bytes;
+}
 
-  model.word_embeddings = std::move(weights.word_embeddings);
-  model.position_embeddings = std::move(weights.position_embeddings);
-  model.files = std::move(weights.files);
-  for (const MappedFile& file : model.files)
-    file.release_pages();  // only a few rows of the tables are read from now on
+PackedModel pack_model(const ModelConfig& config, const Weights& weights, Precision precision, Team& team) {
+  const Packer packer(weights, precision, team);
+  const auto sections = std::make_shared<Sections>();
+  packer.pack_layers([&](const std::string& name, uint32_t type, AlignedBuffer<std::byte> bytes) {
+    sections->add(name, type, std::move(bytes));
+  });
+  packer.look_at(weights.word_embeddings);
+  packer.look_at(weights.position_embeddings);
+  PackedModel model = with_layers(config, precision, sections);
+  model.word_embeddings = find_table(weights.word_embeddings, weights);
+  model.position_embeddings = find_table(weights.position_embeddings, weights);
+  return model;
+}
+
+void pack_model(const Weights& weights, Precision precision, Team& team, PackedFileWriter& file) {
+  const Packer packer(weights, precision, team);
+  packer.pack_layers([&](const std::string& name, uint32_t type, AlignedBuffer<std::byte> bytes) {
+    file.add(name, type, {bytes.data(), bytes.size()});
+  });
+  packer.write_table(file, kWordEmbeddings, weights.word_embeddings);
+  packer.write_table(file, kPositionEmbeddings, weights.position_embeddings);
+}
+
+PackedModel open_packed_model(const ModelConfig& config, Precision precision,
+                              std::shared_ptr<const Sections> sections) {
+  BGEM3_CHECK(sections->file());
+  const Unpacker unpacker(config, precision, *sections);
+  PackedModel model = with_layers(config, precision, sections);
+  model.word_embeddings = unpacker.table(kWordEmbeddings, config.vocab);
+  model.position_embeddings = unpacker.table(kPositionEmbeddings, config.position_rows);
   return model;
 }
 

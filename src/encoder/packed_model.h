@@ -1,17 +1,22 @@
 // The weights of an encoder in the kernels' order, under the names of the model's tensors. Start at pack_model.
 #pragma once
 
-#include <deque>
+#include <memory>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "bgem3/model.h"
 #include "kernels/matrix.h"
 #include "kernels/precision.h"
+#include "model/embedding_table.h"
+#include "model/packed_file.h"
 #include "model/weights.h"
 
 namespace bgem3 {
+
+// Of the sections of a packed model: their names, types and the bytes in them, the kernels' order of weights included.
+// Raise it with every change of these: files of another layout are not read.
+constexpr int kPackedLayout = 1;
 
 // Gain and bias of a layer normalisation, [hidden] f32 each.
 struct NormWeights {
@@ -19,8 +24,7 @@ struct NormWeights {
 };
 
 struct PackedLayer {
-  // One product for the three: [3 * part, hidden], each part a whole number of panels (PackedModel::part_columns).
-  PackedWeights query_key_value;
+  PackedWeights query_key_value;   // [3 * part_columns, hidden]: one product for the three
   PackedWeights attention_output;  // [hidden, hidden]
   NormWeights attention_norm;
   PackedWeights intermediate;  // [ffn, hidden]
@@ -28,27 +32,34 @@ struct PackedLayer {
   NormWeights output_norm;
 };
 
-// Movable. The embedding tables stay where they are, in the model's mapped files, which this object keeps open: a pass
-// reads a few rows of them.
+// Movable; copies share the weights. The tables are read row by row from the packed file, or the model's own.
 struct PackedModel {
   // Columns of queries, of keys and of values in query_key_value and its result; those from `hidden` on are empty.
   static size_t part_columns(const ModelConfig& config) { return round_up(config.hidden, kPanelColumns); }
 
   ModelConfig config;
   Precision precision = Precision::f32;
-  Tensor word_embeddings;             // [vocab, hidden]
-  Tensor position_embeddings;         // [position_rows, hidden]
-  std::vector<float> token_type_row;  // [hidden]: row 0, added to every token
+  EmbeddingTable word_embeddings;      // [vocab, hidden]
+  EmbeddingTable position_embeddings;  // [position_rows, hidden]
+  std::vector<float> token_type_row;   // [hidden]: row 0, added to every token
   NormWeights embedding_norm;
   std::vector<PackedLayer> layers;
-  std::vector<MappedFile> files;
-  std::deque<AlignedBuffer<std::byte>> storage;  // what the layers' weights point into
+  std::shared_ptr<const Sections> sections;  // what the layers' weights point into
+
+  size_t weights_bytes() const;  // of the layers' matrices
 };
 
-// Packs the weights of load_weights(config) for a precision, every one of them looked at. In f32, matrices whose values
-// are exact in half precision are stored so.
-// Throws ModelLoadingError (corrupt) with the tensor's name for a value that is not finite.
-// Cost: reads all weights once, with all threads of the team; memory of the layers' packed weights.
-PackedModel pack_model(const ModelConfig& config, Weights weights, Precision precision, Team& team);
+// Packs the weights of load_weights(config) for a precision into memory, every one of them looked at. In f32, matrices
+// whose values are all exact in half precision are stored so. Throws ModelLoadingError (corrupt) with the tensor's name
+// for a value that is not finite.
+// Cost: reads all weights, with all threads of the team; memory of the layers' packed weights, and some 30 MB.
+PackedModel pack_model(const ModelConfig& config, const Weights& weights, Precision precision, Team& team);
+
+// The same into a file, with the embedding tables, in half precision where that is exact. Takes some 30 MB of memory.
+void pack_model(const Weights& weights, Precision precision, Team& team, PackedFileWriter& file);
+
+// The model in an opened packed file. Throws ModelLoadingError (corrupt) if a section is missing or does not fit.
+// Cost: microseconds; weights are read when a pass first needs them.
+PackedModel open_packed_model(const ModelConfig& config, Precision precision, std::shared_ptr<const Sections> sections);
 
 }  // namespace bgem3

@@ -1,21 +1,29 @@
 // Small models of random weights, for tests. Start at RandomModel.
 #pragma once
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cmath>
-#include <cstring>
-#include <deque>
 #include <random>
+#include <span>
 #include <vector>
 
+#include "base/error.h"
+#include "model/embedding_table.h"
 #include "model/weights.h"
 
 namespace bgem3 {
 
-// Weights in memory with seeded random values; queries and keys wide enough that attention is far from flat.
+// Weights in a file of memory with seeded random values; queries and keys wide enough that attention is far from flat.
 class RandomModel {
  public:
   explicit RandomModel(const ModelConfig& config, unsigned seed = 1) : config_(config), generator_(seed) {
     const size_t hidden = config.hidden, ffn = config.ffn;
+    const size_t values = (config.vocab + config.position_rows + config.token_types + 2) * hidden +
+                          config.layers * (4 * hidden * hidden + 2 * hidden * ffn + 9 * hidden + ffn);
+    BGEM3_CHECK(file_ >= 0 && ftruncate(file_, static_cast<off_t>(values * sizeof(float))) == 0);
+    weights_.files.push_back(std::make_shared<const MappedFile>(fmt::format("/proc/self/fd/{}", file_)));
     weights_.word_embeddings = make({config.vocab, hidden}, 1);
     weights_.position_embeddings = make({config.position_rows, hidden}, 1);
     weights_.token_type_embeddings = make({config.token_types, hidden}, 1);
@@ -35,39 +43,53 @@ class RandomModel {
     }
   }
 
+  ~RandomModel() { close(file_); }
+  RandomModel(const RandomModel&) = delete;
+  RandomModel& operator=(const RandomModel&) = delete;
+
   const ModelConfig& config() const { return config_; }
-  // Views into this object.
-  Weights weights() const {
-    Weights copy;
-    copy.word_embeddings = weights_.word_embeddings;
-    copy.position_embeddings = weights_.position_embeddings;
-    copy.token_type_embeddings = weights_.token_type_embeddings;
-    copy.embedding_norm_weight = weights_.embedding_norm_weight;
-    copy.embedding_norm_bias = weights_.embedding_norm_bias;
-    copy.layers = weights_.layers;
-    return copy;
-  }
+  const Weights& weights() const { return weights_; }
 
  private:
   Tensor make(std::vector<size_t> shape, float width, float mean = 0) {
     size_t elements = 1;
     for (const size_t size : shape) elements *= size;
     std::normal_distribution<float> normal(mean, width);
-    std::vector<float>& values = storage_.emplace_back(elements);
+    std::vector<float> values(elements);
     for (float& value : values) value = normal(generator_);
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(values));
+    size_t written = 0;
+    while (written < bytes.size()) {
+      const ssize_t count =
+          pwrite(file_, bytes.data() + written, bytes.size() - written, static_cast<off_t>(used_ + written));
+      BGEM3_CHECK(count > 0);
+      written += static_cast<size_t>(count);
+    }
     Tensor tensor;
     tensor.name = "random";
     tensor.dtype = DType::f32;
     tensor.shape = std::move(shape);
-    tensor.bytes = std::as_bytes(std::span(values));
+    tensor.bytes = weights_.files[0]->bytes().subspan(used_, bytes.size());
+    used_ += bytes.size();
     return tensor;
   }
 
   ModelConfig config_;
   std::mt19937 generator_;
-  std::deque<std::vector<float>> storage_;
+  int file_ = memfd_create("random_model", MFD_CLOEXEC);
+  size_t used_ = 0;
   Weights weights_;
 };
+
+// A table of these values, [rows, columns], in a file of memory.
+inline EmbeddingTable table_of(std::span<const float> values, size_t columns) {
+  const int file = memfd_create("table", MFD_CLOEXEC);
+  BGEM3_CHECK(file >= 0 &&
+              write(file, values.data(), values.size_bytes()) == static_cast<ssize_t>(values.size_bytes()));
+  const auto opened = std::make_shared<const OpenFile>(fmt::format("/proc/self/fd/{}", file));
+  close(file);
+  return EmbeddingTable(opened, 0, DType::f32, values.size() / columns, columns);
+}
 
 inline ModelConfig tiny_config(const std::string& model_type, size_t hidden, size_t heads, size_t ffn,
                                size_t layers = 2) {

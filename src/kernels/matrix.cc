@@ -27,15 +27,6 @@ size_t values_of_step(WeightType type) {
 
 size_t bytes_of_value(WeightType type) { return type == WeightType::f32 ? 4 : type == WeightType::s8 ? 1 : 2; }
 
-// Half precision of a value that has one, in bits.
-uint16_t to_f16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
-  const float magnitude = std::fabs(value);
-  if (magnitude < 0x1p-14f) return static_cast<uint16_t>(sign | static_cast<uint32_t>(magnitude * 0x1p24f));
-  return static_cast<uint16_t>(sign | ((bits & 0x7FFFFFFFu) - (112u << 23)) >> 13);
-}
-
 bool exact_in_f16(float value) {
   const float magnitude = std::fabs(value);
   if (magnitude >= 0x1p-14f) return magnitude <= 65504.0f && (std::bit_cast<uint32_t>(value) & 0x1FFFu) == 0;
@@ -62,6 +53,14 @@ void store_panels(size_t depth, size_t step, size_t first_column, View<const flo
 }
 
 }  // namespace
+
+uint16_t to_f16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
+  const float magnitude = std::fabs(value);
+  if (magnitude < 0x1p-14f) return static_cast<uint16_t>(sign | static_cast<uint32_t>(magnitude * 0x1p24f));
+  return static_cast<uint16_t>(sign | ((bits & 0x7FFFFFFFu) - (112u << 23)) >> 13);
+}
 
 size_t PackedWeights::panel_bytes() const {
   return round_up(depth, values_of_step(type)) * kPanelColumns * bytes_of_value(type);

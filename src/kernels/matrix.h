@@ -92,6 +92,9 @@ size_t packed_bytes(WeightType type, size_t columns, size_t depth);
 void pack_weights(WeightType type, size_t columns, size_t depth, size_t first_column, View<const float> w,
                   std::span<const float> bias, std::byte* bytes);
 
+// The bits of a value in half precision, which must hold it exactly.
+uint16_t to_f16(float value);
+
 // True if half precision holds every value exactly.
 bool exact_in_f16(std::span<const float> values);
 

@@ -192,7 +192,8 @@ CacheEnvironment read_environment() {
           .huggingface_hub_cache = get("HUGGINGFACE_HUB_CACHE"),
           .hf_home = get("HF_HOME"),
           .xdg_cache_home = get("XDG_CACHE_HOME"),
-          .home = get("HOME")};
+          .home = get("HOME"),
+          .bgem3_cache_dir = get("BGEM3_CACHE_DIR")};
 }
 
 std::string cache_folder(const CacheEnvironment& environment) {
@@ -202,6 +203,14 @@ std::string cache_folder(const CacheEnvironment& environment) {
   if (!e.hf_home.empty()) return expand_home(e.hf_home, e) + "/hub";
   if (!e.xdg_cache_home.empty()) return expand_home(e.xdg_cache_home, e) + "/huggingface/hub";
   if (!e.home.empty()) return e.home + "/.cache/huggingface/hub";
+  return {};
+}
+
+std::string packed_cache_folder(const CacheEnvironment& environment) {
+  const CacheEnvironment& e = environment;
+  if (!e.bgem3_cache_dir.empty()) return expand_home(e.bgem3_cache_dir, e);
+  if (!e.xdg_cache_home.empty()) return expand_home(e.xdg_cache_home, e) + "/bgem3";
+  if (!e.home.empty()) return e.home + "/.cache/bgem3";
   return {};
 }
 

@@ -9,13 +9,14 @@
 
 namespace bgem3 {
 
-// The environment variables that say where the Hugging Face cache is; empty for one that is not set.
+// The environment variables that say where the caches are; empty for one that is not set.
 struct CacheEnvironment {
   std::string hf_hub_cache;           // HF_HUB_CACHE
   std::string huggingface_hub_cache;  // HUGGINGFACE_HUB_CACHE, its older name
   std::string hf_home;                // HF_HOME
   std::string xdg_cache_home;         // XDG_CACHE_HOME
   std::string home;                   // HOME
+  std::string bgem3_cache_dir;        // BGEM3_CACHE_DIR
 };
 
 // The one place where the library reads the environment.
@@ -25,6 +26,10 @@ CacheEnvironment read_environment();
 // XDG_CACHE_HOME/huggingface/hub, else HOME/.cache/huggingface/hub; a leading "~" stands for HOME. Empty if none of the
 // five is set.
 std::string cache_folder(const CacheEnvironment& environment);
+
+// The folder of our own cache, for packed weights: BGEM3_CACHE_DIR, else XDG_CACHE_HOME/bgem3, else HOME/.cache/bgem3;
+// a leading "~" stands for HOME. Empty if none of the three is set.
+std::string packed_cache_folder(const CacheEnvironment& environment);
 
 // The files of one model. Nothing is opened longer than it takes to look.
 struct ModelFiles {

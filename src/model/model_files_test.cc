@@ -33,13 +33,24 @@ std::string write_cache(const TemporaryFolder& folder) {
 }
 
 ModelFiles find_in(const TemporaryFolder& cache, const std::string& name) {
-  return find_model(
-      name,
-      {.hf_hub_cache = cache.path(), .huggingface_hub_cache = {}, .hf_home = {}, .xdg_cache_home = {}, .home = {}});
+  CacheEnvironment environment;
+  environment.hf_hub_cache = cache.path();
+  return find_model(name, environment);
 }
 
 Caught find_error(const TemporaryFolder& cache, const std::string& name) {
   return caught([&] { find_in(cache, name); });
+}
+
+TEST(PackedCacheFolder, InTheOrderOfTheVariables) {
+  CacheEnvironment environment;
+  EXPECT_EQ(packed_cache_folder(environment), "");
+  environment.home = "/users/x";
+  EXPECT_EQ(packed_cache_folder(environment), "/users/x/.cache/bgem3");
+  environment.xdg_cache_home = "/xdg";
+  EXPECT_EQ(packed_cache_folder(environment), "/xdg/bgem3");
+  environment.bgem3_cache_dir = "~/packed";
+  EXPECT_EQ(packed_cache_folder(environment), "/users/x/packed");
 }
 
 TEST(CacheFolder, InTheOrderOfTheVariables) {

@@ -178,10 +178,10 @@ Weights pick_weights(std::vector<Tensor> tensors, const ModelConfig& config, std
 
 Weights load_weights(const ModelFiles& files, const ModelConfig& config) {
   const bool pytorch = files.weights_index.empty() && files.weights.at(0).ends_with(".bin");
-  std::vector<MappedFile> mapped;
+  std::vector<std::shared_ptr<const MappedFile>> mapped;
   std::vector<Tensor> tensors;
   for (const std::string& name : files.weights) {
-    const MappedFile& file = mapped.emplace_back(files.path(name));
+    const MappedFile& file = *mapped.emplace_back(std::make_shared<const MappedFile>(files.path(name)));
     auto parsed = pytorch ? parse_torch_zip(file.bytes(), file.path()) : parse_safetensors(file.bytes(), file.path());
     std::move(parsed.begin(), parsed.end(), std::back_inserter(tensors));
   }

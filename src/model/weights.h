@@ -1,6 +1,7 @@
 // The weights of an encoder by name, with their shapes checked. Start at load_weights.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,15 +25,15 @@ struct LayerWeights {
   Tensor output_norm_weight, output_norm_bias;
 };
 
-// All weights, each f32, f16 or bf16 (a file may mix them). Movable; the tensors are valid as long as the object lives.
+// All weights, each f32, f16 or bf16 (a file may mix them). The tensors are valid as long as `files` are.
 struct Weights {
   Tensor word_embeddings;        // [vocab, hidden]
   Tensor position_embeddings;    // [position_rows, hidden]
   Tensor token_type_embeddings;  // [token_types, hidden]
   Tensor embedding_norm_weight, embedding_norm_bias;
   std::vector<LayerWeights> layers;
-  std::string format;             // "safetensors" or "pytorch"
-  std::vector<MappedFile> files;  // what the tensors point into
+  std::string format;                                    // "safetensors" or "pytorch"
+  std::vector<std::shared_ptr<const MappedFile>> files;  // what the tensors point into
 };
 
 // Maps the weight files and answers their tensors. Names may have the prefix "roberta.", "bert." or "model." (all of

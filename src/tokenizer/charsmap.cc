@@ -60,6 +60,14 @@ Charsmap::Charsmap(std::string_view bytes, const std::string& where) {
   }
 }
 
+std::string Charsmap::bytes() const {
+  const auto trie_bytes = static_cast<uint32_t>(units_.size() * sizeof(uint32_t));
+  std::string bytes(sizeof trie_bytes + trie_bytes, '\0');
+  std::memcpy(bytes.data(), &trie_bytes, sizeof trie_bytes);
+  std::memcpy(bytes.data() + sizeof trie_bytes, units_.data(), trie_bytes);
+  return bytes + replacements_;
+}
+
 std::string_view Charsmap::replacement(size_t begin) const {
   const std::string_view rest = std::string_view(replacements_).substr(begin);
   return rest.substr(0, rest.find('\0'));

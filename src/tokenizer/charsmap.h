@@ -16,6 +16,9 @@ class Charsmap {
   // Throws ModelLoadingError (corrupt); `where` stands for the map in the message.
   Charsmap(std::string_view bytes, const std::string& where);
 
+  // What it was made of.
+  std::string bytes() const;
+
   // The replacement of the shortest key that `text` begins with. A NUL byte matches nothing.
   std::optional<std::string_view> find(std::string_view text) const;
 

@@ -18,6 +18,7 @@ namespace bgem3 {
 class PrecompiledNormalizer {
  public:
   explicit PrecompiledNormalizer(Charsmap charsmap);
+  const Charsmap& charsmap() const { return charsmap_; }
   // Whether `output` was made; if not, the text stays as it is.
   bool normalize(const AlignedView& input, AlignedText& output) const;
 
@@ -44,6 +45,7 @@ class BertNormalizer {
     bool lowercase;
   };
   explicit BertNormalizer(Flags flags);
+  const Flags& flags() const { return flags_; }
   bool normalize(const AlignedView& input, AlignedText& output) const;
 
  private:
@@ -58,6 +60,7 @@ class Normalizer {
  public:
   Normalizer() = default;
   explicit Normalizer(std::vector<NormalizerStep> steps) : steps_(std::move(steps)) {}
+  const std::vector<NormalizerStep>& steps() const { return steps_; }
 
   // The normalised text: the input itself, or in one of the two buffers. Linear in the size of the text.
   AlignedView normalize(AlignedView text, std::array<AlignedText, 2>& buffers) const;

@@ -34,6 +34,7 @@ class PreTokenizer {
  public:
   PreTokenizer() = default;
   explicit PreTokenizer(std::vector<PreTokenizerStep> steps) : steps_(std::move(steps)) {}
+  const std::vector<PreTokenizerStep>& steps() const { return steps_; }
 
   // Fills `words` with the words of the text that is returned: `text` itself, or one made in one of the buffers.
   AlignedView split(AlignedView text, std::array<AlignedText, 2>& buffers, std::vector<Word>& words) const;

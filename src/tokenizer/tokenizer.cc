@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tokenizer/compiled.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/utf8.h"
 
@@ -84,15 +85,14 @@ struct Tokenizer::Impl {
     return size;
   }
 
-  const std::string* find_token(uint32_t id) const {
+  std::optional<std::string_view> find_token(uint32_t id) const {
     const auto added = by_id.find(id);
-    if (added != by_id.end()) return &added->second->content;
-    return id < parts.vocabulary.size() && parts.vocabulary[id] ? &*parts.vocabulary[id] : nullptr;
+    if (added != by_id.end()) return added->second->content;
+    return id < parts.vocabulary.size() ? parts.vocabulary[id] : std::nullopt;
   }
 
-  const std::string& token(uint32_t id) const {
-    const std::string* found = find_token(id);
-    if (found) return *found;
+  std::string_view token(uint32_t id) const {
+    if (const auto found = find_token(id)) return *found;
     fail<InvalidInputError>(ErrorCode::invalid_input, "token id {}: not in the vocabulary of {} ids", id, vocab_size());
   }
 
@@ -158,6 +158,13 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view name) {
   return Tokenizer(std::make_unique<const Impl>(read_tokenizer_json(json, name)));
 }
 
+std::string CompiledTokenizer::make(const Tokenizer& tokenizer) { return compile(tokenizer.impl_->parts); }
+
+Tokenizer CompiledTokenizer::read(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                  std::string_view name) {
+  return Tokenizer(std::make_unique<const Tokenizer::Impl>(read_compiled(bytes, std::move(owner), name)));
+}
+
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
   const size_t added = options.add_special_tokens ? template_tokens() : 0;
   if (options.max_tokens < added) {
@@ -216,7 +223,7 @@ Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) 
 std::string Tokenizer::decode(std::span<const uint32_t> ids, bool skip_special_tokens) const {
   std::vector<std::string_view> tokens;
   for (const uint32_t id : ids) {
-    const std::string& token = impl_->token(id);
+    const std::string_view token = impl_->token(id);
     const auto added = impl_->by_content.find(token);
     const bool special = added != impl_->by_content.end() && added->second->special;
     if (!(skip_special_tokens && special)) tokens.push_back(token);

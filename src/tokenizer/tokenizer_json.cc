@@ -144,8 +144,11 @@ Decoder read_decoder(const Json* json) {
   unsupported(*json, "the decoder \"{}\" is not run", type);
 }
 
+// The strings of a vocabulary by id, where there are any.
+using Strings = std::vector<std::optional<std::string>>;
+
 // Unigram's vocabulary: a list of pairs of a piece and its score.
-Unigram read_unigram(const Json& json, Vocabulary& vocabulary) {
+Unigram read_unigram(const Json& json, Strings& vocabulary) {
   expect_keys(json, "Unigram", {"unk_id", "vocab", "byte_fallback"});
   const Json* byte_fallback = json.find("byte_fallback");
   if (!is_null(byte_fallback) && byte_fallback->boolean()) unsupported(*byte_fallback, "Unigram with byte_fallback");
@@ -173,7 +176,7 @@ Unigram read_unigram(const Json& json, Vocabulary& vocabulary) {
 }
 
 // WordPiece's vocabulary: an object from token to id.
-WordPiece read_wordpiece(const Json& json, Vocabulary& vocabulary) {
+WordPiece read_wordpiece(const Json& json, Strings& vocabulary) {
   expect_keys(json, "WordPiece", {"unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
   const std::vector<Json::Member>& members = json.at("vocab").members();
   std::vector<std::string_view> tokens;
@@ -200,7 +203,7 @@ WordPiece read_wordpiece(const Json& json, Vocabulary& vocabulary) {
                     .max_input_chars_per_word = json.at("max_input_chars_per_word").integer()});
 }
 
-std::variant<Unigram, WordPiece> read_model(const Json& json, Vocabulary& vocabulary) {
+std::variant<Unigram, WordPiece> read_model(const Json& json, Strings& vocabulary) {
   if (json.find("type") == nullptr) {
     // Files of 2020 do not name the model; the Hugging Face library tries them by their members.
     if (json.find("continuing_subword_prefix") && !json.find("merges")) return read_wordpiece(json, vocabulary);
@@ -255,8 +258,8 @@ void read_template(const Json* json, TokenizerParts& parts) {
 // Hugging Face library does whatever the file says. A file that says otherwise is refused.
 void read_added_tokens(const Json* json, TokenizerParts& parts) {
   if (is_null(json)) return;
-  const auto in_use = [](const std::optional<std::string>& token) { return token.has_value(); };
-  const auto vocabulary_size = static_cast<uint32_t>(std::ranges::count_if(parts.vocabulary, in_use));
+  uint32_t vocabulary_size = 0;
+  for (size_t i = 0; i < parts.vocabulary.size(); i++) vocabulary_size += parts.vocabulary[i].has_value();
   uint32_t next_id = vocabulary_size;
   std::unordered_set<std::string> contents;
   std::unordered_set<uint32_t> ids;
@@ -302,12 +305,12 @@ TokenizerParts read_tokenizer_json(std::string_view json, std::string_view name)
   std::vector<PreTokenizerStep> pre_tokenizer_steps;
   for (const Json* step : pre_tokenizers) pre_tokenizer_steps.push_back(read_pre_tokenizer(*step));
 
-  Vocabulary vocabulary;
+  Strings vocabulary;
   auto model = read_model(root.at("model"), vocabulary);
   TokenizerParts parts{.added_tokens = {},
                        .normalizer = Normalizer(std::move(normalizer_steps)),
                        .pre_tokenizer = PreTokenizer(std::move(pre_tokenizer_steps)),
-                       .vocabulary = std::move(vocabulary),
+                       .vocabulary = Vocabulary(vocabulary),
                        .model = std::move(model),
                        .before = {},
                        .after = {},

@@ -12,12 +12,10 @@
 #include "tokenizer/normalizer.h"
 #include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/unigram.h"
+#include "tokenizer/vocabulary.h"
 #include "tokenizer/wordpiece.h"
 
 namespace bgem3 {
-
-// The strings of the model's vocabulary by id. WordPiece ids may have gaps.
-using Vocabulary = std::vector<std::optional<std::string>>;
 
 // What a tokenizer.json says.
 struct TokenizerParts {

@@ -38,11 +38,11 @@ std::vector<size_t> sorted_order(const std::vector<std::string_view>& strings) {
 // that finding a place takes constant time, and the few that stay free before are given up.
 class Trie::Builder {
  public:
-  Builder(const std::vector<std::string_view>& strings, const std::vector<uint32_t>& ids, Trie& trie)
-      : strings_(strings), ids_(ids), trie_(trie), order_(sorted_order(strings)) {}
+  Builder(const std::vector<std::string_view>& strings, const std::vector<uint32_t>& ids)
+      : strings_(strings), ids_(ids), order_(sorted_order(strings)) {}
 
-  void build() {
-    trie_.nodes_.resize(kBlock);  // stays free: nodes without children have base 0
+  Trie build() && {
+    nodes_.resize(kBlock);  // stays free: nodes without children have base 0
     used_base_.resize(kBlock);
     next_.resize(kBlock);
     previous_.resize(kBlock);
@@ -53,10 +53,11 @@ class Trie::Builder {
       groups.pop_back();
       place_children(group, groups);
     }
+    nodes_.shrink_to_fit();
+    return from_nodes(root_, FrozenArray(std::move(nodes_)));
   }
 
  private:
-  static constexpr uint32_t kBlock = 256;
   static constexpr uint32_t kOpenBlocks = 16;
   static constexpr uint32_t kRoot = UINT32_MAX;  // in place of an index into nodes_
 
@@ -70,7 +71,7 @@ class Trie::Builder {
 
   void place_children(Group group, std::vector<Group>& groups) {
     for (; group.begin < group.end && strings_[order_[group.begin]].size() == group.depth; ++group.begin) {
-      uint32_t& id = trie_.nodes_[group.node].label_and_id_;
+      uint32_t& id = nodes_[group.node].label_and_id_;
       id = (id & ~kNoId) | ids_[order_[group.begin]];
     }
     children_.clear();
@@ -82,12 +83,12 @@ class Trie::Builder {
     }
     if (children_.empty()) return;
     const uint32_t base = find_base();
-    (group.node == kRoot ? trie_.root_ : trie_.nodes_[group.node]).base_ = base;
+    (group.node == kRoot ? root_ : nodes_[group.node]).base_ = base;
     used_base_[base] = true;
     for (const Child& child : children_) {
       const uint32_t place = base ^ child.label;
       unlink(place);
-      trie_.nodes_[place].label_and_id_ = static_cast<uint32_t>(child.label) << 23 | kNoId;
+      nodes_[place].label_and_id_ = static_cast<uint32_t>(child.label) << 23 | kNoId;
       groups.push_back({child.begin, child.end, group.depth + 1, place});
     }
   }
@@ -98,24 +99,24 @@ class Trie::Builder {
       const uint32_t base = place ^ children_[0].label;
       if (used_base_[base]) continue;
       const bool fits = std::ranges::all_of(
-          children_, [&](const Child& child) { return trie_.nodes_[base ^ child.label].label_and_id_ == kFree; });
+          children_, [&](const Child& child) { return nodes_[base ^ child.label].label_and_id_ == kFree; });
       if (fits) return base;
     }
-    const uint32_t block = static_cast<uint32_t>(trie_.nodes_.size());
+    const uint32_t block = static_cast<uint32_t>(nodes_.size());
     add_block();
     return block ^ children_[0].label;
   }
 
   void add_block() {
-    const uint32_t begin = static_cast<uint32_t>(trie_.nodes_.size());
-    trie_.nodes_.resize(begin + kBlock);
+    const uint32_t begin = static_cast<uint32_t>(nodes_.size());
+    nodes_.resize(begin + kBlock);
     used_base_.resize(begin + kBlock);
     next_.resize(begin + kBlock);
     previous_.resize(begin + kBlock);
     if (begin > kOpenBlocks * kBlock) {
       const uint32_t old = begin - kOpenBlocks * kBlock;
       for (uint32_t place = old; place < old + kBlock; ++place) {
-        if (trie_.nodes_[place].label_and_id_ == kFree) unlink(place);
+        if (nodes_[place].label_and_id_ == kFree) unlink(place);
       }
     }
     for (uint32_t place = begin; place < begin + kBlock; ++place) {
@@ -140,8 +141,9 @@ class Trie::Builder {
 
   const std::vector<std::string_view>& strings_;
   const std::vector<uint32_t>& ids_;
-  Trie& trie_;
   std::vector<size_t> order_;  // of the strings, sorted
+  Node root_;
+  std::vector<Node> nodes_;
   std::vector<Child> children_;
   std::vector<bool> used_base_;
   std::vector<uint32_t> next_, previous_;  // of free places in open blocks
@@ -149,8 +151,24 @@ class Trie::Builder {
 };
 
 Trie::Trie(const std::vector<std::string_view>& strings, const std::vector<uint32_t>& ids) {
-  Builder(strings, ids, *this).build();
-  nodes_.shrink_to_fit();
+  *this = Builder(strings, ids).build();
+}
+
+Trie Trie::from_nodes(Node root, FrozenArray<Node> nodes) {
+  Trie trie;
+  trie.root_ = root;
+  trie.nodes_ = std::move(nodes);
+  return trie;
+}
+
+bool Trie::is_sound(size_t ids) const {
+  // A child stands in its parent's block of 256 (base ^ byte), so that a base inside the nodes is enough.
+  const auto bad = [&](const Node& node) {
+    return (node.base_ >= nodes_.size()) | (node.id() != kNoId && node.id() >= ids);
+  };
+  bool any = bad(root_) || nodes_.size() % kBlock != 0;
+  for (const Node& node : nodes_.values()) any |= node.label_and_id_ != kFree && bad(node);
+  return !any;
 }
 
 const Trie::Node* Trie::walk(std::string_view text) const {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "tokenizer/frozen_array.h"
+
 namespace bgem3 {
 
 // The places of the strings that are not empty, in the order of their bytes; equal strings as they stand.
@@ -33,6 +35,12 @@ class Trie {
     uint32_t label_and_id_ = kFree;  // the byte that leads here in bits 23-31, the id below
   };
 
+  // A trie that was taken apart: its root and nodes(). Call is_sound() if they come from outside.
+  static Trie from_nodes(Node root, FrozenArray<Node> nodes);
+  std::span<const Node> nodes() const { return nodes_.values(); }
+  // Whether no step leaves the nodes, and every id is below `ids`.
+  bool is_sound(size_t ids) const;
+
   const Node& root() const { return root_; }
 
   // The child of `node` for a byte; null if no string goes on that way.
@@ -50,10 +58,12 @@ class Trie {
 
  private:
   static constexpr uint32_t kFree = UINT32_MAX;  // a label that no byte has
+  static constexpr uint32_t kBlock = 256;        // nodes are added in blocks of so many
   class Builder;
+  Trie() = default;
 
   Node root_;
-  std::vector<Node> nodes_;
+  FrozenArray<Node> nodes_;
 };
 
 }  // namespace bgem3

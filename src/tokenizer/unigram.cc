@@ -22,27 +22,26 @@ size_t longest(const std::vector<std::string>& pieces) {
 
 constexpr uint32_t kUnknownRank = UINT32_MAX;
 
-// The trie of the pieces with their ranks; fills in the ids by rank.
-Trie make_trie(const std::vector<std::string>& pieces, std::vector<uint32_t>& ids) {
+}  // namespace
+
+Unigram::Unigram(const std::vector<std::string>& pieces, const std::vector<double>& scores, uint32_t unknown_id)
+    : Unigram() {
   const std::vector<std::string_view> strings(pieces.begin(), pieces.end());
   std::vector<std::string_view> sorted;
-  std::vector<uint32_t> ranks;
+  std::vector<uint32_t> ids, ranks;
+  std::vector<double> scores_by_rank;
   for (const size_t id : sorted_order(strings)) {
     sorted.push_back(strings[id]);
     ranks.push_back(static_cast<uint32_t>(ids.size()));
     ids.push_back(static_cast<uint32_t>(id));
+    scores_by_rank.push_back(scores[id]);
   }
-  return Trie(sorted, ranks);
-}
-
-}  // namespace
-
-Unigram::Unigram(const std::vector<std::string>& pieces, const std::vector<double>& scores, uint32_t unknown_id)
-    : unknown_score_(*std::min_element(scores.begin(), scores.end()) - kUnknownPenalty),
-      unknown_id_(unknown_id),
-      longest_piece_(longest(pieces)),
-      trie_(make_trie(pieces, ids_)) {
-  for (const uint32_t id : ids_) scores_.push_back(scores[id]);
+  ids_ = FrozenArray(std::move(ids));
+  scores_ = FrozenArray(std::move(scores_by_rank));
+  unknown_score_ = *std::min_element(scores.begin(), scores.end()) - kUnknownPenalty;
+  unknown_id_ = unknown_id;
+  longest_piece_ = longest(pieces);
+  trie_ = Trie(sorted, ranks);
 }
 
 std::optional<uint32_t> Unigram::find(std::string_view piece) const {
@@ -124,7 +123,7 @@ void Unigram::encode(std::string_view word, size_t limit, const uint8_t* exclude
     const size_t character_size = utf8::length(word[at]);
     bool character_known = false;
     const Trie::Node* node = &trie_.root();
-    for (size_t size = 1; at + size <= word.size(); ++size) {
+    for (size_t size = 1; here + size <= furthest; ++size) {
       node = trie_.step(*node, word[at + size - 1]);
       if (!node) break;
       const uint32_t rank = node->id();

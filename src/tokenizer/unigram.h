@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/frozen_array.h"
 #include "tokenizer/token.h"
 #include "tokenizer/trie.h"
 
@@ -45,14 +46,17 @@ class Unigram {
  private:
   class TokenWriter;
 
+  friend struct TokenizerCompiler;
+  Unigram() : trie_(Trie::from_nodes({}, {})) {}  // to be filled in
+
   // Pieces are numbered by rank, in the order of their bytes: pieces that begin alike, which are looked at one after
   // the other, then have their scores side by side.
-  std::vector<uint32_t> ids_;   // by rank
-  std::vector<double> scores_;  // by rank
-  double unknown_score_;
-  uint32_t unknown_id_;
-  size_t longest_piece_;  // bytes
-  Trie trie_;             // leads to ranks
+  FrozenArray<uint32_t> ids_;   // by rank
+  FrozenArray<double> scores_;  // by rank
+  double unknown_score_ = 0;
+  uint32_t unknown_id_ = 0;
+  size_t longest_piece_ = 0;  // bytes
+  Trie trie_;                 // leads to ranks
 };
 
 }  // namespace bgem3

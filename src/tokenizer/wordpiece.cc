@@ -5,7 +5,9 @@
 namespace bgem3 {
 
 WordPiece::WordPiece(const std::vector<std::string_view>& tokens, const std::vector<uint32_t>& ids, Options options)
-    : trie_(tokens, ids), options_(std::move(options)) {
+    : WordPiece(Trie(tokens, ids), std::move(options)) {}
+
+WordPiece::WordPiece(Trie trie, Options options) : trie_(std::move(trie)), options_(std::move(options)) {
   if (const Trie::Node* node = trie_.walk(options_.continuing_subword_prefix)) continuation_ = *node;
 }
 

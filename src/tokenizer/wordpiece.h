@@ -23,6 +23,10 @@ class WordPiece {
   // `tokens[i]` has id `ids[i]`; both without duplicates.
   WordPiece(const std::vector<std::string_view>& tokens, const std::vector<uint32_t>& ids, Options options);
 
+  WordPiece(Trie trie, Options options);
+  const Trie& trie() const { return trie_; }
+  const Options& options() const { return options_; }
+
   // Appends the tokens of a word, with offsets into the word; the unknown token alone if the word cannot be cut.
   // `excluded`, if not null, has one byte for each id: pieces where it is not 0 are not used.
   void encode(std::string_view word, const uint8_t* excluded, std::vector<Token>& tokens) const;

@@ -1,0 +1,97 @@
+// The file `digests` has a line for each hashed file, the newest first:
+//   <sha256> <device> <inode> <size> <modified_ns> <changed_ns>
+// A line that cannot be read, or a lost one, costs hashing again.
+#include "model/model_digest.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
+
+namespace bgem3 {
+namespace {
+
+constexpr size_t kMostLines = 1000;
+constexpr size_t kLongestFile = 1 << 20;
+constexpr size_t kHexDigits = 64;
+
+std::string line_of(const FileIdentity& identity, std::string_view sha256) {
+  return fmt::format("{} {} {} {} {} {}", sha256, identity.device, identity.inode, identity.size_bytes,
+                     identity.modified_ns, identity.changed_ns);
+}
+
+std::vector<std::string> read_lines(const std::string& path) {
+  std::vector<std::string> lines;
+  if (!is_file(path)) return lines;
+  const std::string text = read_file(path, kLongestFile);
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+// The hash that a line has for this file; empty if there is none.
+std::string recall(const std::vector<std::string>& lines, const FileIdentity& identity) {
+  const std::string rest = line_of(identity, "");
+  for (const std::string& line : lines) {
+    if (line.size() != kHexDigits + rest.size() || !line.ends_with(rest)) continue;
+    const std::string sha256 = line.substr(0, kHexDigits);
+    if (sha256.find_first_not_of("0123456789abcdef") == std::string::npos) return sha256;
+  }
+  return {};
+}
+
+// Puts lines in front of those that are there. The writer's lock makes reading and writing one step.
+void remember(const std::string& path, std::vector<std::string> lines) {
+  FileWriter writer(path);
+  for (std::string& line : read_lines(path)) {
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
+  }
+  lines.resize(std::min(lines.size(), kMostLines));
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  writer.write(std::as_bytes(std::span(text)));
+  writer.publish();
+}
+
+}  // namespace
+
+std::string model_digest(const ModelFiles& files, const std::string& cache_folder) {
+  std::vector<std::string> names = {"config.json", "tokenizer.json"};
+  if (!files.weights_index.empty()) names.push_back(files.weights_index);
+  names.insert(names.end(), files.weights.begin(), files.weights.end());
+
+  const std::string memory = cache_folder + "/digests";
+  std::vector<std::string> known, learnt;
+  try {
+    known = read_lines(memory);
+  } catch (const ModelLoadingError&) {  // then nothing is known
+  }
+  std::string all;
+  for (const std::string& name : names) {
+    const OpenFile file(files.path(name));
+    std::string sha256 = recall(known, file.identity());
+    if (sha256.empty()) {
+      sha256 = sha256_of_file(file);
+      // A file that changed while it was read, or may change within the same tick, is hashed again next time.
+      if (is_settled(file.identity()) && OpenFile(file.path()).identity() == file.identity()) {
+        learnt.push_back(line_of(file.identity(), sha256));
+      }
+    }
+    all += fmt::format("{} {}\n", name, sha256);
+  }
+  if (!learnt.empty()) {
+    try {
+      remember(memory, std::move(learnt));
+    } catch (const ModelLoadingError&) {  // then it is hashed again next time
+    }
+  }
+  return sha256_hex(std::as_bytes(std::span(all)));
+}
+
+}  // namespace bgem3
