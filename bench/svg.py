@@ -17,11 +17,18 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str = INK, width: f
     )
 
 
-def text(x: float, y: float, content: str, anchor: str = "start", size: int = 12, colour: str = INK) -> str:
+def text(
+    x: float, y: float, content: str, anchor: str = "start", size: int = 12, colour: str = INK, bold: bool = False
+) -> str:
+    weight = ' font-weight="bold"' if bold else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}"{weight}>'
         f"{escape(content)}</text>"
     )
+
+
+def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
 
 
 def circle(x: float, y: float, colour: str, radius: float = 4, filled: bool = True, title: str = "") -> str:

@@ -20,7 +20,7 @@ import contenders  # noqa: E402
 import engines  # noqa: E402
 import install  # noqa: E402
 import measure  # noqa: E402
-import report  # noqa: E402
+import summary  # noqa: E402
 import workloads  # noqa: E402
 from contenders import CONTENDERS, MIX_DEFAULTS  # noqa: E402
 
@@ -158,7 +158,7 @@ def results() -> dict[str, Any]:
 
 
 def test_ratios_are_with_the_fastest_accurate_peer(results: dict[str, Any]) -> None:
-    rows = [row[1:] for row in report.ratio_rows(results)]
+    rows = [row[1:] for row in summary.ratio_rows(results)]
     assert rows == [
         *(
             [name, "1000", "OpenVINO int8 weights, dynamic", "500", "2.00"]
@@ -173,7 +173,7 @@ def test_ratios_are_with_the_fastest_accurate_peer(results: dict[str, Any]) -> N
 
 
 def test_report_names_gaps_and_older_rows(results: dict[str, Any]) -> None:
-    text = report.text_report(results)
+    text = summary.text_report(results)
     assert "llama.cpp Q8_0: not installed: no compiler" in text
     assert "CTranslate2 int8, L8192: out of memory" in text
     assert "CTranslate2 int8: 2025-12-31 00:00" in text
@@ -182,12 +182,12 @@ def test_report_names_gaps_and_older_rows(results: dict[str, Any]) -> None:
 
 
 def test_chart_is_well_formed_and_complete(results: dict[str, Any]) -> None:
-    svg = xml.etree.ElementTree.fromstring(report.bar_chart(results))
+    svg = xml.etree.ElementTree.fromstring(summary.bar_chart(results))
     words = ["".join(text.itertext()) for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert words.count("1000") == 3
     assert "llama.cpp Q8_0" not in words
     assert any("A <machine> & more" in text for text in words)
-    bars = [bar for bar in svg.iter("{http://www.w3.org/2000/svg}rect") if bar.get("fill") == report.INEXACT_COLOUR]
+    bars = [bar for bar in svg.iter("{http://www.w3.org/2000/svg}rect") if bar.get("fill") == summary.INEXACT_COLOUR]
     assert len(bars) == 3  # of the static one, whose cosine is low
     for bar in svg.iter("{http://www.w3.org/2000/svg}rect"):
         if bar.get("x"):
@@ -195,10 +195,10 @@ def test_chart_is_well_formed_and_complete(results: dict[str, Any]) -> None:
 
 
 def test_results_survive_json(results: dict[str, Any]) -> None:
-    assert report.text_report(json.loads(json.dumps(results))) == report.text_report(results)
+    assert summary.text_report(json.loads(json.dumps(results))) == summary.text_report(results)
 
 
 def test_empty_results_give_a_report() -> None:
     empty = {"run": {"date": "", "machine": "", "threads": "", "commit": ""}, "versions": {}, "engines": {}}
-    assert "bgem3 f32: not measured" in report.text_report(empty)
-    xml.etree.ElementTree.fromstring(report.bar_chart(empty))
+    assert "bgem3 f32: not measured" in summary.text_report(empty)
+    xml.etree.ElementTree.fromstring(summary.bar_chart(empty))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
-from contenders import CONTENDERS, MIX_DEFAULTS, Contender
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import svg  # noqa: E402
+from contenders import CONTENDERS, MIX_DEFAULTS, Contender  # noqa: E402
 
 Results = dict[str, Any]  # what bench/results/peers.json holds
 MIN_MEAN_COSINE = 0.995  # a peer below is not taken for the same thing done faster
@@ -164,7 +168,7 @@ def text_report(results: Results) -> str:
 
 NAME_WIDTH, PANEL_WIDTH, VALUE_WIDTH = 262, 150, 58  # px
 ROW_HEIGHT, BAR_HEIGHT, GROUP_GAP, TOP = 19, 14, 30, 62
-OURS_COLOUR, PEER_COLOUR, INEXACT_COLOUR, TEXT_COLOUR = "#d1495b", "#7d9bb5", "#d3dbe2", "#24292f"
+PEER_COLOUR, INEXACT_COLOUR, NOTE_COLOUR = "#8a9aa8", "#d3dbe2", "#57606a"
 
 
 def bar_chart(results: Results) -> str:
@@ -172,55 +176,32 @@ def bar_chart(results: Results) -> str:
     shown = [c for c in measured(results) if figure(results, c.key, "U128", "best") is not None]
     rates = [rate for c in shown for name in COMPARED if (rate := figure(results, c.key, name, "best")) is not None]
     scale = PANEL_WIDTH / max(rates, default=1.0)
-    body: list[str] = []
-
-    def text(x: float, y: float, words: str, style: str = "") -> None:
-        body.append(f'<text x="{x:.0f}" y="{y:.0f}" {style}>{escape(words)}</text>'.replace(" >", ">"))
-
-    def panel(index: int) -> int:
-        return NAME_WIDTH + index * (PANEL_WIDTH + VALUE_WIDTH)
-
-    width = panel(len(COMPARED)) + 10
-    bold = 'font-weight="600"'
-    text(12, 24, "Embedding speed of a bge-m3-sized model: real tokens a second", 'font-size="15" font-weight="600"')
-    for index, name in enumerate(COMPARED.values()):
-        text(panel(index), TOP - 12, {"mixed": "mixed, 4 to 1,975 tokens"}.get(name, name), bold)
+    panels = {name: NAME_WIDTH + index * (PANEL_WIDTH + VALUE_WIDTH) for index, name in enumerate(COMPARED)}
+    title = "Embedding speed of a bge-m3-sized model: real tokens a second"
+    body = [svg.text(12, 24, title, size=15, bold=True)]
+    for name, x in panels.items():
+        heading = "mixed, 4 to 1,975 tokens" if name == "MIX" else COMPARED[name]
+        body.append(svg.text(x, TOP - 12, heading, bold=True))
     y = TOP
     for dtype in DTYPES:
         group = [c for c in shown if c.dtype == dtype]
-        group.sort(key=lambda c: -(figure(results, c.key, "U128", "best") or 0))
         if not group:
             continue
-        text(12, y + 14, dtype, 'font-weight="600" fill="#57606a"')
-        y += ROW_HEIGHT
-        for c in group:
-            exact = c.ours or accurate(results, c)
-            colour = OURS_COLOUR if c.ours else PEER_COLOUR if exact else INEXACT_COLOUR
-            text(NAME_WIDTH - 10, y + 13, c.title, f'text-anchor="end"{" " + bold if c.ours else ""}')
-            for index, workload in enumerate(COMPARED):
-                rate = figure(results, c.key, workload, "best")
-                length = 0.0 if rate is None else rate * scale
-                body.append(
-                    f'<rect x="{panel(index)}" y="{y + 2}" width="{length:.1f}" height="{BAR_HEIGHT}" fill="{colour}"/>'
-                )
-                text(
-                    panel(index) + length + 5,
-                    y + 13,
-                    "not run" if rate is None else f"{rate:.0f}",
-                    bold if c.ours else "",
-                )
+        body.append(svg.text(12, y + 13, dtype, colour=NOTE_COLOUR, bold=True))
+        for c in sorted(group, key=lambda c: -(figure(results, c.key, "U128", "best") or 0)):
             y += ROW_HEIGHT
-        y += GROUP_GAP - ROW_HEIGHT
+            peer_colour = PEER_COLOUR if accurate(results, c) else INEXACT_COLOUR
+            body.append(svg.text(NAME_WIDTH - 10, y + 13, c.title, anchor="end", bold=c.ours))
+            for name, x in panels.items():
+                rate = figure(results, c.key, name, "best")
+                length = 0.0 if rate is None else rate * scale
+                body.append(svg.bar(x, y + 2, length, BAR_HEIGHT, svg.COLOURS[dtype] if c.ours else peer_colour))
+                body.append(svg.text(x + length + 5, y + 13, "not run" if rate is None else f"{rate:.0f}", bold=c.ours))
+        y += GROUP_GAP
     run = results["run"]
-    text(
-        12,
-        y + 12,
+    notes = (
         f"{run['machine']}, {run['threads']} threads, {run['date'][:10]}, commit {run['commit']}",
-        'fill="#57606a"',
+        f"pale: mean cosine against f32 below {MIN_MEAN_COSINE}",
     )
-    text(12, y + 28, f"pale: mean cosine against f32 below {MIN_MEAN_COSINE}", 'fill="#57606a"')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 40}" width="{width}" height="{y + 40}" '
-        f'font-family="system-ui, sans-serif" font-size="12" fill="{TEXT_COLOUR}">\n'
-        f'<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(body) + "\n</svg>\n"
-    )
+    body += [svg.text(12, y + 12 + 16 * line, note, colour=NOTE_COLOUR) for line, note in enumerate(notes)]
+    return svg.document(NAME_WIDTH + len(panels) * (PANEL_WIDTH + VALUE_WIDTH) + 10, y + 40, body)
