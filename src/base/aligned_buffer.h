@@ -32,8 +32,9 @@ class AlignedBuffer {
     const size_t rounded = (*bytes + alignment - 1) / alignment * alignment;
     void* memory = std::aligned_alloc(alignment, rounded);
     if (!memory) fail<ResourceLimitError>(ErrorCode::overloaded, "cannot allocate {} bytes: out of memory", rounded);
-    if (alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);
-    std::memset(memory, 0, rounded);
+    // The last huge page would be resident as a whole for the few bytes in it.
+    if (alignment == kHugePage) madvise(memory, *bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    std::memset(memory, 0, (*bytes + 63) / 64 * 64);
     values_.reset(static_cast<T*>(memory));
   }
 
