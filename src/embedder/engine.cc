@@ -16,17 +16,26 @@ constexpr size_t kKeptTokens = 2048;
 // Of a request for each text, beside its vector: its Embedding, its place among equal ones, its ids while it waits.
 constexpr size_t kBytesOfText = 256;
 
-MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, const ResidentMemory& before) {
-  const ResidentMemory now = resident_memory();
-  return plan_memory(
-      {.ceiling_bytes = options.max_memory_bytes,
-       .held_bytes = now.total_bytes - now.mapped_bytes + std::max(before.mapped_bytes, now.mapped_bytes),
-       .threads = info.threads,
-       .max_tokens = info.config.max_tokens,
-       .pass_tokens = options.pass_tokens,
-       .workspace_bytes = [&](size_t tokens, size_t longest, int threads) {
-         return Workspace::bytes(info.config, parse_precision(info.dtype), tokens, longest, threads);
-       }});
+size_t weight_bytes(const PackedModel& model) {
+  size_t sum = 0;
+  for (const PackedLayer& layer : model.layers) {
+    for (const PackedWeights* weights :
+         {&layer.query_key_value, &layer.attention_output, &layer.intermediate, &layer.output}) {
+      sum += packed_bytes(weights->type, weights->columns, weights->depth);
+    }
+  }
+  return sum;
+}
+
+MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, Precision precision, size_t held_bytes) {
+  return plan_memory({.ceiling_bytes = options.max_memory_bytes,
+                      .held_bytes = held_bytes,
+                      .threads = info.threads,
+                      .max_tokens = info.config.max_tokens,
+                      .pass_tokens = options.pass_tokens,
+                      .workspace_bytes = [&](size_t tokens, size_t longest, int threads) {
+                        return Workspace::bytes(info.config, precision, tokens, longest, threads);
+                      }});
 }
 
 }  // namespace
@@ -37,16 +46,18 @@ Engine::Engine(OpenedModel opened, const OpenOptions& options)
       pool(info.threads),
       ops_(ops_for(info.isa)),
       ceiling_bytes_(options.max_memory_bytes),
-      before_(resident_memory()),
       precision_(parse_precision(info.dtype)),
       encoder_(load_encoder(opened.files)),
-      plan(make_plan(info, options, before_)),
+      plan(make_plan(info, options, precision_, held_bytes_)),
       solo_(static_cast<size_t>(info.threads)) {}
 
 Encoder Engine::load_encoder(const ModelFiles& files) {
+  const size_t before = resident_bytes();
   std::optional<PackedModel> model;
   pool.run(JobKind::all,
            [&](Team& team) { model = pack_model(info.config, load_weights(files, info.config), precision_, team); });
+  // Weights that are mapped become resident as they are used: they count from the start.
+  held_bytes_ = std::max(resident_bytes(), before + weight_bytes(*model));
   return Encoder(std::move(*model), ops_);
 }
 

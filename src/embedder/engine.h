@@ -43,9 +43,8 @@ class Engine {
 
   const Ops& ops_;
   const size_t ceiling_bytes_;
-  // Declared before the plan: it counts what the process holds once the weights are there.
-  const ResidentMemory before_;
   const Precision precision_;
+  size_t held_bytes_ = 0;  // by the process, with all weights in memory; set by load_encoder
   const Encoder encoder_;
 
  public:

@@ -30,11 +30,7 @@ struct MemoryPlan {
 // Throws ResourceLimitError, with what is needed and what is allowed, if not even texts of 512 tokens fit.
 MemoryPlan plan_memory(const MemoryNeeds& needs);
 
-// Resident memory of this process.
-struct ResidentMemory {
-  size_t total_bytes = 0;
-  size_t mapped_bytes = 0;  // the part of it that is pages of files
-};
-ResidentMemory resident_memory();
+// Resident memory of this process now.
+size_t resident_bytes();
 
 }  // namespace bgem3
