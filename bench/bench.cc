@@ -73,8 +73,8 @@ class Peaks {
     for (const int count : counts()) {
       contenders_.push_back({fmt::format(R"("group": "bandwidth", "threads": {})", count), "B/s", [this, count] {
                                const size_t part = memory_.size() / static_cast<size_t>(count) / 128 * 128;
-                               pool_.parallel_for(count, [&](int index, int) {
-                                 read_memory(memory_.data() + part * static_cast<size_t>(index), part);
+                               pool_.parallel_for(static_cast<size_t>(count), [&](size_t index, int) {
+                                 read_memory(memory_.data() + part * index, part);
                                });
                                return static_cast<double>(part) * count;
                              }});
@@ -95,7 +95,7 @@ class Peaks {
       contenders_.push_back(
           {fmt::format(R"("group": "peak", "isa": "{}", "dtype": "{}", "threads": {})", loop.isa, loop.dtype, count),
            "op/s", [this, &loop, count] {
-             pool_.parallel_for(count, [&](int, int) { loop.run(kPeakSteps); });
+             pool_.parallel_for(static_cast<size_t>(count), [&](size_t, int) { loop.run(kPeakSteps); });
              return loop.operations * static_cast<double>(kPeakSteps) * count;
            }});
     }

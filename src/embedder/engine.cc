@@ -16,14 +16,14 @@ constexpr size_t kKeptTokens = 2048;
 // Of a request for each text, beside its vector: its Embedding, its place among equal ones, its ids while it waits.
 constexpr size_t kBytesOfText = 256;
 
-MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, size_t mapped_weights_bytes) {
+MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, Precision precision, size_t held_bytes) {
   return plan_memory({.ceiling_bytes = options.max_memory_bytes,
-                      .held_bytes = resident_memory_bytes() + mapped_weights_bytes,
+                      .held_bytes = held_bytes,
                       .threads = info.threads,
                       .max_tokens = info.config.max_tokens,
                       .pass_tokens = options.pass_tokens,
                       .workspace_bytes = [&](size_t tokens, size_t longest, int threads) {
-                        return Workspace::bytes(info.config, parse_precision(info.dtype), tokens, longest, threads);
+                        return Workspace::bytes(info.config, precision, tokens, longest, threads);
                       }});
 }
 
@@ -37,13 +37,15 @@ Engine::Engine(OpenedModel opened, const OpenOptions& options)
       ceiling_bytes_(options.max_memory_bytes),
       precision_(opened.precision),
       encoder_(load_encoder(opened)),
-      plan(make_plan(info, options, mapped_weights_bytes_)),
+      plan(make_plan(info, options, precision_, held_bytes_)),
       solo_(static_cast<size_t>(info.threads)) {}
 
 Encoder Engine::load_encoder(const OpenedModel& opened) {
+  const size_t before = resident_bytes();
   std::optional<PackedModel> model;
   pool.run(JobKind::all, [&](Team& team) { model = load_packed_model(opened, tokenizer, info, team); });
-  if (model->sections->file()) mapped_weights_bytes_ = model->weights_bytes();
+  // Weights that are mapped become resident as they are used: they count from the start.
+  held_bytes_ = std::max(resident_bytes(), before + model->weights_bytes());
   return Encoder(std::move(*model), ops_);
 }
 

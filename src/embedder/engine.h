@@ -44,7 +44,7 @@ class Engine {
   const Ops& ops_;
   const size_t ceiling_bytes_;
   const Precision precision_;
-  size_t mapped_weights_bytes_ = 0;  // that passes will make resident; set by load_encoder
+  size_t held_bytes_ = 0;  // by the process, all weights included; set by load_encoder
   const Encoder encoder_;
 
  public:

@@ -22,8 +22,8 @@ constexpr size_t kAllTokens = 2048;
 constexpr size_t kSmallestLongest = 512;
 // Results and ids of one request of 4,096 texts with 1,024 dimensions, tokenizer scratch.
 constexpr size_t kSmallestRequest = size_t{32} << 20;
-// What the allocator and a thread's stack hold beside that.
-constexpr size_t kSlack = size_t{8} << 20, kSlackOfThread = size_t{1} << 19;
+// What the allocator, pages of files that are read now and then, and a thread's stack hold beside that.
+constexpr size_t kSlack = size_t{24} << 20, kSlackOfThread = size_t{1} << 19;
 
 // The largest value in [least, most] that fits; least - 1 if none does.
 size_t largest_that(size_t least, size_t most, const std::function<bool(size_t)>& fits) {
@@ -82,12 +82,11 @@ MemoryPlan plan_memory(const MemoryNeeds& needs) {
   return plan;
 }
 
-size_t resident_memory_bytes() {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+size_t resident_bytes() {
   std::ifstream file("/proc/self/statm");
   size_t size = 0, resident = 0;
   file >> size >> resident;
-  return resident * page;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace bgem3

@@ -30,7 +30,7 @@ struct MemoryPlan {
 // Throws ResourceLimitError, with what is needed and what is allowed, if not even texts of 512 tokens fit.
 MemoryPlan plan_memory(const MemoryNeeds& needs);
 
-// Resident memory of this process now, pages of mapped files included.
-size_t resident_memory_bytes();
+// Resident memory of this process now.
+size_t resident_bytes();
 
 }  // namespace bgem3

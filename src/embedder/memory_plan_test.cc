@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "base/aligned_buffer.h"
@@ -50,7 +51,7 @@ TEST(MemoryPlan, WithoutACeilingNothingIsCut) {
 TEST(MemoryPlan, EveryPlanFitsAndMoreMemoryNeverBuysLess) {
   MemoryPlan before;
   bool had_solo = false, had_none = false;
-  for (size_t ceiling = 1085; ceiling < 2400; ceiling += 5) {
+  for (size_t ceiling = 1105; ceiling < 2400; ceiling += 5) {
     for (const size_t pass_tokens : {size_t{100}, size_t{5000}, size_t{0}}) {
       MemoryNeeds wish = needs(ceiling);
       wish.pass_tokens = pass_tokens;
@@ -72,12 +73,12 @@ TEST(MemoryPlan, EveryPlanFitsAndMoreMemoryNeverBuysLess) {
 
 TEST(MemoryPlan, TooLittleIsAnErrorWithBothNumbers) {
   try {
-    plan_memory(needs(1020));
+    plan_memory(needs(1040));
     FAIL();
   } catch (const ResourceLimitError& error) {
     const std::string message = error.what();
     EXPECT_EQ(error.code(), ErrorCode::overloaded);
-    EXPECT_NE(message.find(std::to_string(1020 * kMiB)), std::string::npos) << message;  // allowed
+    EXPECT_NE(message.find(std::to_string(1040 * kMiB)), std::string::npos) << message;  // allowed
     const std::string needed = "needs ";
     const size_t bytes = std::stoull(message.substr(message.find(needed) + needed.size()));
     MemoryNeeds enough = needs(0);
@@ -88,12 +89,12 @@ TEST(MemoryPlan, TooLittleIsAnErrorWithBothNumbers) {
   }
 }
 
-TEST(ResidentMemoryBytes, GrowsWithWhatIsTouched) {
-  const size_t before = resident_memory_bytes();
-  EXPECT_GT(before.total_bytes, before.mapped_bytes);
-  EXPECT_GT(before.mapped_bytes, 0u);  // the program itself
-  const AlignedBuffer<char> buffer(64 * kMiB);
-  EXPECT_GE(resident_memory_bytes(), before + 60 * kMiB);
+TEST(ResidentBytes, GrowWithWhatIsTouched) {
+  const size_t before = resident_bytes();
+  EXPECT_GT(before, 0u);
+  AlignedBuffer<char> buffer(64 * kMiB);
+  std::memset(buffer.data(), 1, buffer.size());
+  EXPECT_GE(resident_bytes(), before + 60 * kMiB);
 }
 
 }  // namespace
