@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "bench/results")
     arguments = parser.parse_args()
 
+    os.environ.setdefault("BGEM3_CACHE_DIR", str(ROOT / "build/bench/cache"))  # of this run's programs, not the user's
     begin = time.monotonic()
     model = find_model(arguments.model)
     words = workload.one_token_words(PROGRAMS / "bgem3", model)
