@@ -22,8 +22,11 @@ class PackedModelTest : public testing::Test {
   ~PackedModelTest() override { std::filesystem::remove_all(folder_); }
 
   void pack(const Weights& weights, Precision precision) {
+    pool_.run(JobKind::all, [&](Team& team) { pack(weights, precision, team); });
+  }
+  void pack(const Weights& weights, Precision precision, Team& team) {
     PackedFileWriter file(path_, kKey);
-    pack_model(weights, precision, team_, file);
+    pack_model(weights, precision, team, file);
     file.publish();
   }
   std::shared_ptr<const Sections> sections() const {
@@ -42,7 +45,7 @@ class PackedModelTest : public testing::Test {
   const std::string folder_ = fmt::format("{}bgem3_packed_model_{}", testing::TempDir(), getpid());
   const std::string path_ = folder_ + "/packed";
   ThreadPool pool_{2};
-  Team team_{pool_};
+  Team alone_;
 };
 
 std::vector<float> row(const EmbeddingTable& table, size_t index) {
@@ -61,7 +64,7 @@ void expect_same(const PackedWeights& a, const PackedWeights& b) {
 TEST_F(PackedModelTest, AFileGivesWhatMemoryGives) {
   const RandomModel random(tiny_config("xlm-roberta", 36, 3, 70));
   for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
-    const PackedModel memory = pack_model(random.config(), random.weights(), precision, team_);
+    const PackedModel memory = pack_model(random.config(), random.weights(), precision, alone_);
     pack(random.weights(), precision);
     const PackedModel file = open_packed_model(random.config(), precision, sections());
     EXPECT_EQ(file.precision, precision);
@@ -87,8 +90,7 @@ TEST_F(PackedModelTest, OneThreadWritesTheSameFileAsTwo) {
   const RandomModel random(tiny_config("bert", 36, 3, 70));
   pack(random.weights(), Precision::f32);
   const std::string with_two = read_file(path_, 1 << 20);
-  team_ = Team();
-  pack(random.weights(), Precision::f32);
+  pack(random.weights(), Precision::f32, alone_);
   EXPECT_EQ(read_file(path_, 1 << 20), with_two);
 }
 
@@ -134,7 +136,7 @@ TEST_F(PackedModelTest, ValuesThatAreNotFiniteAreNeverPacked) {
   Weights weights = random.weights();
   weights.word_embeddings.bytes = std::as_bytes(std::span(values));
   EXPECT_THROW(pack(weights, Precision::f32), ModelLoadingError);
-  EXPECT_THROW(pack_model(random.config(), weights, Precision::f32, team_), ModelLoadingError);
+  EXPECT_THROW(pack_model(random.config(), weights, Precision::f32, alone_), ModelLoadingError);
   EXPECT_FALSE(is_file(path_) || is_file(path_ + ".part"));
 }
 
