@@ -1,0 +1,74 @@
+"""The memory ceiling: the program under --max-memory, and the peak of its resident memory as the system counted it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from make_model import ModelSpec
+from support import Program, jsonl
+
+MIB = 1 << 20
+# Wide, so that workspaces weigh more than the program: about 20 KiB a token.
+SPEC = ModelSpec(layers=2, hidden=512, heads=8, ffn=2048)
+
+MakeModel = Callable[[ModelSpec], Path]
+
+
+def run_measured(program: Program, *arguments: object, stdin: str) -> tuple[int, str, int]:
+    """Exit code, standard error, and the largest resident memory in bytes of one run."""
+    source, errors = program.scratch / "memory.jsonl", program.scratch / "memory.err"
+    source.write_text(stdin)
+    with source.open("rb") as texts, errors.open("wb") as err:
+        process = subprocess.Popen(
+            [program.path, *map(str, arguments)], stdin=texts, stdout=subprocess.DEVNULL, stderr=err
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, errors.read_text(), usage.ru_maxrss * 1024
+
+
+def needed_bytes(program: Program, folder: Path) -> int:
+    code, message, _ = run_measured(program, "embed", "-", "--model", folder, "--max-memory", "1M", stdin=jsonl(["a"]))
+    assert code != 0
+    assert str(MIB) in message, message  # what was allowed
+    return int(message.split("this process needs ")[1].split(":")[0])
+
+
+def mixed_texts() -> list[str]:
+    words = ["the", "sea", "is", "deep", "and", "wide", "today"]
+    return [" ".join(words[(i + j) % 7] for j in range(1 + (i * 37) % 400)) + f" {i}" for i in range(120)]
+
+
+@pytest.mark.parametrize("room", [0, 16 * MIB, 64 * MIB, 256 * MIB])
+def test_the_ceiling_holds_and_changes_no_bit(program: Program, model_folder: MakeModel, room: int) -> None:
+    folder = model_folder(SPEC)
+    texts = mixed_texts()
+    program.embed_bytes(folder, texts[:1])  # the packed file is there from here on
+    ceiling = needed_bytes(program, folder) + MIB + room
+    flags = ["--max-length", 512, "--max-memory", ceiling]
+    code, message, peak = run_measured(
+        program, "embed", "-", "--model", folder, "--input-format", "jsonl", *flags, stdin=jsonl(texts)
+    )
+    assert code == 0, message
+    assert peak <= ceiling
+    expected = program.embed_bytes(folder, texts, "--max-length", 512)
+    assert program.embed_bytes(folder, texts, *flags) == expected
+
+
+def test_a_text_too_long_for_the_ceiling_is_rejected_alone(program: Program, model_folder: MakeModel) -> None:
+    folder = model_folder(SPEC)
+    program.embed_bytes(folder, ["a"])
+    ceiling = needed_bytes(program, folder) + MIB
+    texts = ["short", "sea " * 8000, "short too"]
+    result = program.run(
+        "embed", "-", "--model", folder, "--max-memory", ceiling, "--on-error", "skip", "--input-format", "jsonl",
+        stdin=jsonl(texts), check=False,
+    )  # fmt: skip
+    assert result.returncode == 3, result.stderr
+    assert len([json.loads(line) for line in result.stdout.splitlines()]) == 2
+    assert b"max_memory" in result.stderr
