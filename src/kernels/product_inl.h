@@ -187,6 +187,20 @@ constexpr size_t kPanelGroupBytes = 512 << 10;
 // Depth after which the next panels are read, if y can hold sums meanwhile: strips stay in the L1 cache, nearly.
 constexpr size_t kDepthChunkBytes = 4096;
 
+// What the epilogue of a strip reads and writes comes into the L1 cache while the tile is computed.
+inline void prefetch_results(const Product& product, size_t first_row, size_t rows, size_t column) {
+  for (size_t row = first_row; row < first_row + rows; row++) {
+    if (product.y16.data) {
+      __builtin_prefetch(product.y16.row(row) + column, 1);
+      continue;
+    }
+    for (size_t j = 0; j < kPanelColumns; j += 16) {
+      __builtin_prefetch(product.y.row(row) + column + j, 1);
+      if (product.residual.data) __builtin_prefetch(product.residual.row(row) + column + j);
+    }
+  }
+}
+
 template <typename Tile, typename NextTile>
 inline void multiply_as(const Product& product, View<const typename Tile::X> x, size_t block,
                         const ProductTasks::Task& task, float* scratch) {
@@ -203,6 +217,7 @@ inline void multiply_as(const Product& product, View<const typename Tile::X> x, 
         const auto strip = x.rows_at(row, rows).columns_at(k, depth);
         for (size_t panel = panels; panel < std::min(panels + group, task.last_panel); panel++) {
           const auto* w = reinterpret_cast<const typename Tile::W*>(product.weights->panel(panel)) + k * kPanelColumns;
+          prefetch_results(product, row, rows, panel * kPanelColumns);
           const bool in_tile = depth == all;
           float* sums = in_tile ? tile_sums : product.y.row(row) + panel * kPanelColumns;
           const size_t stride = in_tile ? kPanelColumns : product.y.stride;
