@@ -11,7 +11,7 @@ namespace bgem3::bench {
 namespace {
 
 constexpr double kSampleSeconds = 0.02;
-constexpr double kContenderSeconds = 35;
+constexpr double kContenderSeconds = 50;
 
 void take_sample(Contender& contender) {
   // Threads of the contender before this one may spin for some milliseconds (OpenMP's do): they would take our cores.

@@ -21,7 +21,7 @@ struct Contender {
 };
 
 // Takes up to `rounds` samples of each contender, in turns; a sample repeats `run` for at least twenty milliseconds. A
-// contender sits out a round after its first if its samples would take more than half a minute together.
+// contender sits out a round after its first if its samples would take more than fifty seconds together.
 void measure(std::span<Contender* const> contenders, int rounds);
 
 // One line of JSON on standard output: the facts, then unit, value (the best), spread and samples.

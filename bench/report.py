@@ -134,16 +134,24 @@ def percent(share: float | None) -> str:
 
 def peak_table(report: Report) -> str:
     threads = sorted({row["threads"] for row in report.group("peak")})
-    loops: dict[tuple[str, str], dict[int, float]] = {}
-    for row in report.group("peak"):
-        loops.setdefault((row["dtype"], row["isa"]), {})[row["threads"]] = row["value"]
+    kinds: dict[str, dict[int, Row]] = {}
+    for row in sorted(report.group("peak"), key=lambda row: DTYPES.index(row["dtype"])):
+        kinds.setdefault(f"{row['dtype']} {row['isa']}, Gop/s", {})[row["threads"]] = row
+    for row in report.group("bandwidth"):
+        kinds.setdefault("memory, read, GB/s", {})[row["threads"]] = row
     lines = [
-        [f"{dtype} {isa}", *(f"{rates[count] / 1e9:.1f} Gop/s" for count in threads)]
-        for (dtype, isa), rates in sorted(loops.items(), key=lambda loop: DTYPES.index(loop[0][0]))
+        [
+            name,
+            *(
+                cell
+                for count in threads
+                for cell in (f"{rows[count]['value'] / 1e9:.1f}", percent(rows[count]["spread"]))
+            ),
+        ]
+        for name, rows in kinds.items()
     ]
-    reads = {row["threads"]: row["value"] for row in report.group("bandwidth")}
-    lines += [["memory, read", *(f"{reads[count] / 1e9:.1f} GB/s" for count in threads)]] if reads else []
-    return table("The machine's peaks", ["", *(f"threads {count}" for count in threads)], lines)
+    names = [name for count in threads for name in (f"threads {count}", "spread")]
+    return table("The machine's peaks", ["", *names], lines)
 
 
 def peer_of(report: Report, product: Row) -> Row | None:
@@ -254,18 +262,11 @@ def latency_table(report: Report) -> str:
     title = "One short query (floor: reading all weights once, or the work at peak if that is more)"
     lines = []
     for row in report.group("latency"):
-        floor = report.query_floor(row)
+        floor, fastest = report.query_floor(row), row["value"] * (1 - row["spread"])
+        times = [f"{1e3 * seconds:.1f}" for seconds in (row["value"], fastest, floor)]
         label = f"{row['dtype']}, {row['tokens']} tokens, {row['quantile']}"
-        lines.append(
-            [
-                label,
-                str(row["threads"]),
-                f"{1e3 * row['value']:.1f}",
-                f"{1e3 * floor:.1f}",
-                f"{row['value'] / floor:.2f} x",
-            ]
-        )
-    return table(title, ["", "threads", "ms", "floor ms", "of floor"], lines)
+        lines.append([label, str(row["threads"]), *times, f"{row['value'] / floor:.2f} x"])
+    return table(title, ["", "threads", "ms", "fastest", "floor", "of floor"], lines)
 
 
 def process_table(report: Report) -> str:

@@ -14,7 +14,8 @@ from report import DTYPES, Report
 
 WIDTH, HEIGHT = 960, 600
 LEFT, RIGHT, TOP, BOTTOM = 80, 170, 60, 60
-X_RANGE = (0.4, 8192.0)  # operations a byte
+X_RANGE = (0.4, 12000.0)  # operations a byte
+PASS_TOKENS = 2048  # of a request of more: about what reads the weights once
 
 
 class Scale:
@@ -86,10 +87,14 @@ def dots(scale: Scale, report: Report) -> list[str]:
         title = f"{row['engine']} {row['dtype']} {row['columns']} x {row['depth']}, {row['rows']} rows: {rate:.0f}"
         colour, radius = svg.COLOURS[row["dtype"]], 3.6 if ours else 5
         elements.append(svg.circle(scale.x(x), scale.y(rate), colour, radius, ours, title))
-    for row in report.group("encoder"):
+    queries = [
+        {**row, "value": row["tokens"] / row["value"]} for row in report.group("latency") if row["quantile"] == "p50"
+    ]
+    for row in report.group("encoder") + queries:
         if row["threads"] == report.facts["threads"]:
-            operations = row["operations"] + row["attention_operations"]
-            rate, x = row["value"] / row["tokens"] * operations / 1e9, operations / report.weight_bytes(row)
+            operations = (row["operations"] + row["attention_operations"]) / row["tokens"]
+            rate = row["value"] * operations / 1e9
+            x = operations * min(row["tokens"], PASS_TOKENS) / report.weight_bytes(row)
             title = f"encoder {row['dtype']} {row['workload']}: {rate:.0f}"
             elements.append(svg.diamond(scale.x(x), scale.y(rate), svg.COLOURS[row["dtype"]], title=title))
     return elements

@@ -53,6 +53,7 @@ def report() -> Report:
     ]
     rows += [row("encoder", 60, "token/s", dtype="f32", **{**encoder, "threads": 1})]
     query = {"workload": "1 x 9", "threads": 2, "tokens": 9, "weights": 300e6, "operations": 5.4e9}
+    query |= {"attention_operations": 0}
     rows += [row("latency", 0.06, "s", dtype="f32", quantile="p50", **query)]
     rows += [row("start", 0.3, "s", dtype="f32", workload="1 x 9")]
     rows += [row("memory", 9e8, "B", dtype="f32", workload="25 x 512", spread=0.0, distinct_ids=12750)]
@@ -97,15 +98,15 @@ def test_text_has_every_group_and_every_gap(report: Report) -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for expected in (
         "commit abc",
-        "f32 avx512 50.0 Gop/s 100.0 Gop/s",
-        "memory, read 15.0 GB/s 20.0 GB/s",
+        "f32 avx512, Gop/s 50.0 1.0 % 100.0 1.0 %",
+        "memory, read, GB/s 15.0 1.0 % 20.0 1.0 %",
         "f32 (f32) 1024 x 1024 128 90.0 90.0 % 90.0 % 1.0 % 80.0 1.0 % 112.5 %",
         "int8 (s8) 1024 x 1024 1 30.0 7.5 % 75.0 % 1.0 % - - -",
         "f32 (f32), 128 to 2048 rows 90.0 % 90.0 % 112.5 % 112.5 %",
         "int8 (s8), 1 to 32 rows 75.0 % 75.0 % - -",
         "f32, 16 x 128 2 100.0 70.0 % 10.000 1.0 %",
         "f32, 16 x 128 2 against 1 1.67 x",
-        "f32, 9 tokens, p50 2 60.0 54.0 1.11 x",
+        "f32, 9 tokens, p50 2 60.0 59.4 54.0 1.11 x",
         "f32, process start to first vector 0.300 s 1.0 %",
         "f32, peak memory, 25 x 512 (12750 different ids) 0.900 GB 0.0 %",
         "tokenizers 3.0 10.0 x 1.0 %",
@@ -124,9 +125,8 @@ def test_chart_is_svg_with_a_mark_for_each_row_within_the_axes(report: Report) -
     titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
     assert "oneDNN f32 1024 x 1024, 128 rows: 80" in titles
     assert "encoder int8 16 x 128: 140" in titles
-    assert (
-        sum(title is not None for title in titles) == 4 + 2
-    )  # products, encoders of all threads; the legend's are empty
+    # Products, encoders and query of all threads; the legend's titles are empty.
+    assert sum(title is not None for title in titles) == 4 + 2 + 1
     for circle in root.iter("{http://www.w3.org/2000/svg}circle"):
         assert 0 < float(circle.attrib["cx"]) < float(root.attrib["width"])
         assert 0 < float(circle.attrib["cy"]) < float(root.attrib["height"])
