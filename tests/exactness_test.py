@@ -124,49 +124,54 @@ def rows(data: np.ndarray) -> list[bytes]:
     return [row.tobytes() for row in data]
 
 
-def check_same_bits(program: Program, model: Path, texts: list[str]) -> None:
+DTYPES = ["f32", "bf16", "int8"]
+
+
+def check_same_bits(program: Program, model: Path, texts: list[str], dtype: str) -> None:
     """Alone, in a batch, in another order, next to copies: one text, one vector."""
-    batched = rows(program.embed(model, texts))
+
+    def embed(some: list[str]) -> list[bytes]:
+        return rows(program.embed(model, some, "--dtype", dtype))
+
+    batched = embed(texts)
     order = list(range(len(texts)))
     random.Random(1).shuffle(order)
-    shuffled = rows(program.embed(model, [texts[index] for index in order]))
-    assert shuffled == [batched[index] for index in order]
-    repeated = rows(program.embed(model, [*texts[::3], *texts, *texts[::2]]))
-    assert repeated == [*batched[::3], *batched, *batched[::2]]
+    assert embed([texts[index] for index in order]) == [batched[index] for index in order]
+    assert embed([*texts[::3], *texts, *texts[::2]]) == [*batched[::3], *batched, *batched[::2]]
     for index, text in enumerate(texts):
-        assert rows(program.embed(model, [text])) == [batched[index]], f"text {index} alone"
+        assert embed([text]) == [batched[index]], f"text {index} alone"
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_same_bits_alone_batched_and_shuffled(name: str, program: Program, model_folder: MakeModel) -> None:
-    check_same_bits(program, model_folder(golden_spec(read_golden(name))), TEXTS)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_same_bits_on_any_number_of_threads(name: str, program: Program, model_folder: MakeModel) -> None:
-    model = model_folder(golden_spec(read_golden(name)))
-    expected = program.embed_bytes(model, TEXTS, "--threads", 1)
-    for threads in (2, 3, 4):
-        assert program.embed_bytes(model, TEXTS, "--threads", threads) == expected, threads
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_same_bits_on_every_instruction_set(name: str, program: Program, model_folder: MakeModel) -> None:
-    model = model_folder(golden_spec(read_golden(name)))
+def check_threads_and_isas(program: Program, model: Path, texts: list[str], dtype: str) -> None:
     isas = program.isas(model)
     assert isas[0] == "scalar"
-    expected = program.embed_bytes(model, TEXTS, "--isa", "scalar")
-    for isa in [*isas[1:], "auto"]:
-        assert program.embed_bytes(model, TEXTS, "--isa", isa) == expected, isa
+    expected = program.embed_bytes(model, texts, "--dtype", dtype, "--isa", "scalar", "--threads", 1)
+    for threads in (1, 2, 3, 4):
+        assert program.embed_bytes(model, texts, "--dtype", dtype, "--threads", threads) == expected, threads
+    for isa in isas[1:]:
+        assert program.embed_bytes(model, texts, "--dtype", dtype, "--isa", isa) == expected, isa
 
 
-def test_minilm_gives_the_same_bits_everywhere(program: Program, minilm: Path) -> None:
-    check_same_bits(program, minilm, TEXTS[:22])
-    expected = program.embed_bytes(minilm, TEXTS[:28], "--threads", 1)
-    for threads in (2, 3, 4):
-        assert program.embed_bytes(minilm, TEXTS[:28], "--threads", threads) == expected, threads
-    for isa in program.isas(minilm):
-        assert program.embed_bytes(minilm, TEXTS[:28], "--isa", isa) == expected, isa
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MODELS)
+def test_same_bits_alone_batched_and_shuffled(
+    name: str, dtype: str, program: Program, model_folder: MakeModel
+) -> None:
+    check_same_bits(program, model_folder(golden_spec(read_golden(name))), TEXTS, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MODELS)
+def test_same_bits_on_any_threads_and_instruction_set(
+    name: str, dtype: str, program: Program, model_folder: MakeModel
+) -> None:
+    check_threads_and_isas(program, model_folder(golden_spec(read_golden(name))), TEXTS, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_minilm_gives_the_same_bits_everywhere(dtype: str, program: Program, minilm: Path) -> None:
+    check_same_bits(program, minilm, TEXTS[:22], dtype)
+    check_threads_and_isas(program, minilm, TEXTS[:28], dtype)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

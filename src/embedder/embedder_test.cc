@@ -52,15 +52,20 @@ class EmbedderTest : public testing::Test {
   TestModel model_;
 };
 
-TEST_F(EmbedderTest, SameBitsAloneAndInAnyRequestPassThreadsAndIsa) {
+class EmbedderDtypeTest : public EmbedderTest, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Each, EmbedderDtypeTest, testing::Values("f32", "bf16", "int8"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(EmbedderDtypeTest, SameBitsAloneAndInAnyRequestPassThreadsAndIsa) {
   std::vector<std::string> texts = many_texts();
-  const Embedder reference = open({.isa = "scalar", .threads = 1});
+  const Embedder reference = open({.dtype = GetParam(), .isa = "scalar", .threads = 1});
   std::vector<std::vector<float>> alone;
   for (const std::string& text : texts) alone.push_back(reference.embed_one(text));
   for (const std::string& isa : present_isas()) {
     for (const int threads : {1, 2, 4}) {
       for (const size_t pass_tokens : {1, 70, 100000}) {
-        const Embedder embedder = open({.isa = isa, .threads = threads, .pass_tokens = pass_tokens});
+        const Embedder embedder =
+            open({.dtype = GetParam(), .isa = isa, .threads = threads, .pass_tokens = pass_tokens});
         const EmbedResult result = embedder.embed(texts);
         ASSERT_EQ(result.texts(), texts.size());
         for (size_t i = 0; i < texts.size(); i++)
@@ -266,6 +271,19 @@ TEST_F(EmbedderTest, ARequestTooLargeForTheCeilingIsRefusedBeforeItBegins) {
   const std::string message = message_of<ResourceLimitError>([&] { embedder.embed(texts); });
   EXPECT_NE(message.find("6000000"), std::string::npos) << message;
   EXPECT_EQ(embedder.embed(std::span(texts).first(10)).texts(), 10u);
+}
+
+TEST_F(EmbedderTest, InfoSaysWhereBf16IsEmulated) {
+  const auto notices = [&](const char* dtype, const std::string& isa) {
+    std::string all;
+    for (const std::string& notice : open({.dtype = dtype, .isa = isa, .packed_cache = false}).info().notices)
+      all += notice;
+    return all;
+  };
+  EXPECT_NE(notices("bf16", "scalar").find("scalar has no instructions for bf16"), std::string::npos);
+  EXPECT_NE(notices("int8", "scalar").find("attention"), std::string::npos);
+  EXPECT_EQ(notices("f32", "scalar"), "");
+  if (ops_for("auto").has_bf16) EXPECT_EQ(notices("bf16", "auto"), "");
 }
 
 TEST_F(EmbedderTest, InfoSaysWhatWasDecided) {

@@ -110,6 +110,11 @@ OpenedModel open_model(const OpenOptions& options) {
   info.isa = ops.name;
   info.isas_present = present_isas();
   choose_threads(options.threads, info);
+  if (opened.precision != Precision::f32 && !ops.has_bf16) {
+    info.notices.push_back(
+        fmt::format("{} has no instructions for bf16: {} computed to the same bits at the speed of f32", ops.name,
+                    opened.precision == Precision::bf16 ? "it is" : "attention is"));
+  }
 
   find_packed_file(options, opened);
   open_packed_file_if_sound(opened, options.hash_files);
