@@ -275,9 +275,9 @@ TEST_F(EmbedderTest, ARequestTooLargeForTheCeilingIsRefusedBeforeItBegins) {
 
 TEST_F(EmbedderTest, InfoSaysWhereBf16IsEmulated) {
   const auto notices = [&](const char* dtype, const std::string& isa) {
+    const Embedder embedder = open({.dtype = dtype, .isa = isa, .packed_cache = false});
     std::string all;
-    for (const std::string& notice : open({.dtype = dtype, .isa = isa, .packed_cache = false}).info().notices)
-      all += notice;
+    for (const std::string& notice : embedder.info().notices) all += notice;
     return all;
   };
   EXPECT_NE(notices("bf16", "scalar").find("scalar has no instructions for bf16"), std::string::npos);
