@@ -124,17 +124,17 @@ def rows(data: np.ndarray) -> list[bytes]:
     return [row.tobytes() for row in data]
 
 
-def check_same_bits(program: Program, model: Path, texts: list[str]) -> None:
+def check_same_bits(program: Program, model: Path, texts: list[str], *flags: object) -> None:
     """Alone, in a batch, in another order, next to copies: one text, one vector."""
-    batched = rows(program.embed(model, texts))
+    batched = rows(program.embed(model, texts, *flags))
     order = list(range(len(texts)))
     random.Random(1).shuffle(order)
-    shuffled = rows(program.embed(model, [texts[index] for index in order]))
+    shuffled = rows(program.embed(model, [texts[index] for index in order], *flags))
     assert shuffled == [batched[index] for index in order]
-    repeated = rows(program.embed(model, [*texts[::3], *texts, *texts[::2]]))
+    repeated = rows(program.embed(model, [*texts[::3], *texts, *texts[::2]], *flags))
     assert repeated == [*batched[::3], *batched, *batched[::2]]
     for index, text in enumerate(texts):
-        assert rows(program.embed(model, [text])) == [batched[index]], f"text {index} alone"
+        assert rows(program.embed(model, [text], *flags)) == [batched[index]], f"text {index} alone"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -167,6 +167,19 @@ def test_minilm_gives_the_same_bits_everywhere(program: Program, minilm: Path) -
         assert program.embed_bytes(minilm, TEXTS[:28], "--threads", threads) == expected, threads
     for isa in program.isas(minilm):
         assert program.embed_bytes(minilm, TEXTS[:28], "--isa", isa) == expected, isa
+
+
+@pytest.mark.parametrize(("dtype", "lowest_cosine"), [("bf16", 0.9999), ("int8", 0.99)])
+def test_minilm_in_fewer_bits(dtype: str, lowest_cosine: float, program: Program, minilm: Path) -> None:
+    """The same bits everywhere, close to f32. How close: docs/numerics.md."""
+    texts = TEXTS[:18]
+    check_same_bits(program, minilm, texts, "--dtype", dtype)
+    vectors = program.embed(minilm, texts, "--dtype", dtype)
+    for isa in program.isas(minilm):
+        assert program.embed(minilm, texts, "--dtype", dtype, "--isa", isa).tobytes() == vectors.tobytes(), isa
+    cosines = (vectors.astype(np.float64) * program.embed(minilm, texts)).sum(axis=1)
+    assert cosines.min() > lowest_cosine
+    assert cosines.max() < 1 - 1e-7  # another computation than f32
 
 
 # ---------------------------------------------------------------------------------------------------------------------
