@@ -9,7 +9,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 # Debian's own tools, whatever else is first on the path.
 export PATH := /usr/bin:$(PATH)
 
-.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench bench-peers check format lint packages program dev clean
+.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench bench-peers accuracy check format lint packages program dev clean
 
 all: program  ## the release program at build/bgem3
 
@@ -34,6 +34,9 @@ $(VENV)/installed: tools/requirements.txt | packages
 
 $(DEMO_MODEL): tools/get_demo_model.py | packages
 	python3 tools/get_demo_model.py
+
+$(FULL_MODEL): | $(VENV)/installed
+	$(VENV)/bin/python tools/make_model.py --preset full $@
 
 # Only the model of the default demo is fetched; any other is named by the caller.
 demo: program $(filter $(DEMO_MODEL),$(MODEL))  ## embed and search real text with a real model (MODEL=folder or name)
@@ -71,6 +74,12 @@ bench-peers: packages  ## bgem3 beside every peer, 2 hours (PEERS='--quick --onl
 	cmake --preset bench
 	cmake --build --preset bench
 	bench/peers/run --model $(FULL_MODEL) $(PEERS)
+
+accuracy: packages $(VENV)/installed $(DEMO_MODEL) $(FULL_MODEL)  ## what bf16 and int8 cost, on MiniLM, SciFact and random weights of bge-m3's size
+	cmake --preset bench
+	cmake --build --preset bench
+	$(VENV)/bin/python bench/accuracy.py $(DEMO_MODEL) --scifact
+	$(VENV)/bin/python bench/accuracy.py $(FULL_MODEL)
 
 check: lint dev test-fast  ## format, lint, layering, build, fast tests
 

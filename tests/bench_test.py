@@ -1,8 +1,12 @@
-"""The parts of the benchmark that compute and draw: report, chart, comparison, workloads. Nothing is timed here."""
+"""The parts of the benchmark that compute and draw: report, chart, comparison, workloads, retrieval measures.
+
+Nothing is timed here.
+"""
 
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import subprocess
 import sys
@@ -10,6 +14,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from retrieval import ndcg_at_10, recall_at_100
 from support import ROOT, Program
 
 sys.path.insert(0, str(ROOT / "bench"))
@@ -221,3 +226,13 @@ def test_texts_have_the_lengths_they_are_made_for(program: Program, tmp_path: Pa
         texts = (tmp_path / f"texts/{name}.txt").read_text(encoding="utf-8").splitlines()
         assert [len(ids) for ids in program.tokenize(model, texts)] == workload.WORKLOADS[name]
         assert name == "mixed" or len(set(texts)) == len(texts)  # a small vocabulary repeats texts of two words
+
+
+def test_the_retrieval_measures_themselves() -> None:
+    judgements = {"q": {"a": 1, "b": 1}}
+    assert ndcg_at_10({"q": ["a", "b", "c"]}, judgements) == 1
+    assert ndcg_at_10({"q": ["c", "a", "b"]}, judgements) == pytest.approx(
+        (1 / math.log2(3) + 1 / 2) / (1 + 1 / math.log2(3))
+    )
+    assert ndcg_at_10({"q": ["c"] * 10 + ["a"]}, judgements) == 0
+    assert recall_at_100({"q": ["c", "a"]}, judgements) == 0.5

@@ -174,6 +174,17 @@ def test_minilm_gives_the_same_bits_everywhere(dtype: str, program: Program, min
     check_threads_and_isas(program, minilm, TEXTS[:28], dtype)
 
 
+@pytest.mark.parametrize(("dtype", "lowest_cosine"), [("bf16", 0.9999), ("int8", 0.99)])
+def test_minilm_in_fewer_bits_is_close_to_f32(
+    dtype: str, lowest_cosine: float, program: Program, minilm: Path
+) -> None:
+    """How close: docs/numerics.md."""
+    vectors = program.embed(minilm, TEXTS[:18], "--dtype", dtype)
+    cosines = (vectors.astype(np.float64) * program.embed(minilm, TEXTS[:18])).sum(axis=1)
+    assert cosines.min() > lowest_cosine
+    assert cosines.max() < 1 - 1e-7  # another computation than f32
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Options that change the result
 

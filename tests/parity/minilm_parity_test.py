@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import random
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from peers import MAX_ERROR, PEER_FACTOR, Transformers, largest_error
+from retrieval import SCIFACT, measures_of, read_scifact
 from sentence_transformers import SentenceTransformer
 from support import ROOT, Program, read_golden
-
-SCIFACT = ROOT / "../shared/data/scifact.tar.xz"
 
 
 def mixed_texts() -> list[str]:
@@ -79,77 +76,14 @@ def test_same_bits_alone_and_in_any_order(program: Program, minilm: Path) -> Non
         assert program.embed(minilm, texts[:count], "--isa", isa).tobytes() == together[:count].tobytes(), isa
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Retrieval on SciFact (BEIR's test split: 5183 documents, 300 queries)
-
-Judgements = dict[str, dict[str, int]]
-
-
-def ndcg_at_10(ranked: dict[str, list[str]], judgements: Judgements) -> float:
-    """The mean over queries of DCG / ideal DCG, gains linear, as BEIR and trec_eval compute it."""
-
-    def dcg(gains: list[int]) -> float:
-        return sum(gain / math.log2(rank + 2) for rank, gain in enumerate(gains[:10]))
-
-    scores = []
-    for query, relevant in judgements.items():
-        gains = [relevant.get(document, 0) for document in ranked[query]]
-        scores.append(dcg(gains) / dcg(sorted(relevant.values(), reverse=True)))
-    return sum(scores) / len(scores)
-
-
-def recall_at_100(ranked: dict[str, list[str]], judgements: Judgements) -> float:
-    found = [
-        sum(document in relevant for document in ranked[query][:100]) / len(relevant)
-        for query, relevant in judgements.items()
-    ]
-    return sum(found) / len(found)
-
-
-def test_the_retrieval_measures_themselves() -> None:
-    judgements = {"q": {"a": 1, "b": 1}}
-    assert ndcg_at_10({"q": ["a", "b", "c"]}, judgements) == 1
-    assert ndcg_at_10({"q": ["c", "a", "b"]}, judgements) == pytest.approx(
-        (1 / math.log2(3) + 1 / 2) / (1 + 1 / math.log2(3))
-    )
-    assert ndcg_at_10({"q": ["c"] * 10 + ["a"]}, judgements) == 0
-    assert recall_at_100({"q": ["c", "a"]}, judgements) == 0.5
-
-
-@pytest.fixture(scope="module")
-def scifact() -> tuple[dict[str, str], dict[str, str], Judgements]:
-    """Documents, queries and judgements by id."""
+@pytest.mark.slow
+def test_scifact(program: Program, minilm: Path) -> None:
     if not SCIFACT.exists():
         pytest.skip(f"{SCIFACT.name} is not at hand")
-    with tarfile.open(SCIFACT) as archive:
-
-        def lines(name: str) -> list[str]:
-            member = archive.extractfile(f"scifact/{name}")
-            assert member is not None
-            return member.read().decode().splitlines()
-
-        documents = {record["id"]: record["text"] for record in map(json.loads, lines("documents.jsonl"))}
-        queries = {record["id"]: record["text"] for record in map(json.loads, lines("queries.jsonl"))}
-        judgements: Judgements = {}
-        for line in lines("qrels.tsv"):
-            query, document, gain = line.split("\t")
-            judgements.setdefault(query, {})[document] = int(gain)
-    assert (len(documents), len(queries), len(judgements)) == (5183, 300, 300)
-    return documents, queries, judgements
-
-
-@pytest.mark.slow
-def test_scifact(program: Program, minilm: Path, scifact: tuple[dict[str, str], dict[str, str], Judgements]) -> None:
-    documents, queries, judgements = scifact
-    names, texts = list(documents), [text.strip() for text in documents.values()]
-    document_vectors = program.embed(minilm, texts)
-    query_vectors = program.embed(minilm, [text.strip() for text in queries.values()])
-
-    order = np.argsort(
-        -(query_vectors.astype(np.float64) @ document_vectors.T.astype(np.float64)), axis=1, kind="stable"
-    )
-    ranked = {query: [names[index] for index in row[:100]] for query, row in zip(queries, order, strict=True)}
-    ndcg, recall = ndcg_at_10(ranked, judgements), recall_at_100(ranked, judgements)
+    scifact = read_scifact()
+    texts, queries = list(scifact.documents.values()), list(scifact.queries.values())
+    document_vectors, query_vectors = program.embed(minilm, texts), program.embed(minilm, queries)
+    ndcg, recall = measures_of(scifact, document_vectors, query_vectors)
     print(f"SciFact: nDCG@10 {ndcg:.5f}, recall@100 {recall:.4f}")
     assert ndcg == pytest.approx(0.64508, abs=5e-5)
     assert recall == pytest.approx(0.9250, abs=5e-5)
@@ -160,4 +94,4 @@ def test_scifact(program: Program, minilm: Path, scifact: tuple[dict[str, str], 
     model = SentenceTransformer(str(minilm), device="cpu")
     theirs = model.encode([texts[index] for index in sample], batch_size=4)
     assert cosine_distances(document_vectors[sample], theirs).max() < 1e-6
-    assert cosine_distances(query_vectors, model.encode([text.strip() for text in queries.values()])).max() < 1e-6
+    assert cosine_distances(query_vectors, model.encode(queries)).max() < 1e-6
