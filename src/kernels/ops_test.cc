@@ -6,42 +6,15 @@
 
 #include <cmath>
 #include <cstring>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "kernels/float_mode.h"
+#include "kernels/test_values.h"
 
 namespace bgem3 {
 namespace {
-
-std::vector<float> random_values(size_t count, unsigned seed, float width = 1) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal(0, width);
-  std::vector<float> values(count);
-  for (float& value : values) value = normal(generator);
-  return values;
-}
-
-Matrix<float> random_matrix(size_t rows, size_t columns, unsigned seed, float width = 1) {
-  Matrix<float> matrix(rows, columns);
-  const std::vector<float> values = random_values(rows * columns, seed, width);
-  for (size_t i = 0; i < rows; i++) std::copy_n(values.data() + i * columns, columns, matrix.rows(rows).row(i));
-  return matrix;
-}
-
-bool same_bits(View<const float> a, View<const float> b) {
-  for (size_t i = 0; i < a.rows; i++) {
-    if (std::memcmp(a.row(i), b.row(i), a.columns * sizeof(float)) != 0) return false;
-  }
-  return true;
-}
-
-std::span<float> scratch() {
-  static AlignedBuffer<float> buffer(kProductScratch);
-  return {buffer.data(), buffer.size()};
-}
 
 class OpsTest : public testing::TestWithParam<std::string> {
  protected:

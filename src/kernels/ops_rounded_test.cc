@@ -1,0 +1,617 @@
+// The kernels of weights and activations in half precision, bf16 and 8 bits, on every instruction set of this machine:
+// against their definition in plain loops, bit for bit where it gives bits, otherwise against float64; and always bit
+// for bit against the scalar kernels. Long because four kinds of kernels share its random cases.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/ops.h"
+#include "kernels/test_values.h"
+
+namespace bgem3 {
+namespace {
+
+class RoundedOpsTest : public testing::TestWithParam<std::string> {
+ protected:
+  const Ops& ops() const { return ops_for(GetParam()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Isa, RoundedOpsTest, testing::ValuesIn(present_isas()),
+                         [](const auto& test) { return test.param; });
+
+// Every eighth value is one of the largest denormal numbers, of either sign.
+Matrix<BFloat16> random_bf16(size_t rows, size_t columns, unsigned seed, float width = 1, bool denormals = false) {
+  Matrix<BFloat16> matrix(rows, columns);
+  const std::vector<float> values = random_values(rows * columns, seed, width);
+  for (size_t i = 0; i < values.size(); i++) {
+    BFloat16& value = matrix.rows(rows).row(i / columns)[i % columns];
+    value = BFloat16(values[i]);
+    if (denormals && i % 8 == 5) value.bits = static_cast<uint16_t>((value.bits & 0x8000) | 0x7F);
+  }
+  return matrix;
+}
+
+// ---- Matrix product ----
+
+// A product with random inputs of the type of its weights. Weights are exact in that type, so that `w` is what the
+// kernels read.
+struct ProductCase {
+  WeightType type;
+  size_t rows, columns, depth;
+  Matrix<float> x, residual;
+  Matrix<BFloat16> x16;
+  Matrix<uint8_t> x8;
+  std::vector<float> x_scales, w, w_scales, bias;
+  std::vector<int32_t> x_zeros;
+  OwnedWeights packed;
+
+  ProductCase(WeightType type_, size_t rows_, size_t columns_, size_t depth_, float x_width = 1, float w_width = 1)
+      : type(type_),
+        rows(rows_),
+        columns(columns_),
+        depth(depth_),
+        x(random_matrix(rows_, depth_, 1)),
+        residual(random_matrix(rows_, columns_, 2, x_width * w_width)),
+        x16(random_bf16(rows_, depth_, 5, x_width, true)),
+        x8(rows_, depth_),
+        x_scales(random_values(rows_, 6)),
+        w(random_values(columns_ * depth_, 3, w_width)),
+        w_scales(columns_),
+        bias(random_values(columns_, 4, x_width * w_width)),
+        x_zeros(rows_),
+        packed(type_, columns_, depth_) {
+    std::fill_n(bias.begin(), columns / 2, 0.0f);  // shows the sums as they are
+    std::mt19937 generator(7);
+    for (size_t i = 0; i < rows; i++) {
+      x_zeros[i] = i % 3 == 0 ? 0 : i % 3 == 1 ? 255 : static_cast<int32_t>(generator() % 256);
+      for (size_t k = 0; k < depth; k++) x8.rows(rows).row(i)[k] = static_cast<uint8_t>(generator());
+    }
+    for (size_t j = 0; j < columns; j++) {
+      w_scales[j] = std::ldexp(1.0f, static_cast<int>(j % 5) - 7);
+      for (size_t k = 0; k < depth; k++) {
+        float& value = w[j * depth + k];
+        if (type == WeightType::f16) {  // normal and denormal numbers of half precision
+          value = static_cast<float>(static_cast<int>(generator() % 2047) - 1023) * (k % 4 ? 0x1p-10f : 0x1p-24f);
+        } else if (type == WeightType::bf16) {
+          value = static_cast<float>(BFloat16(value));
+        } else if (type == WeightType::s8) {
+          value = static_cast<float>(k == 0 ? 127 : static_cast<int>(generator() % 255) - 127) * w_scales[j];
+        }
+      }
+    }
+    pack();
+  }
+  void pack() { packed.pack(0, {w.data(), columns, depth, depth}, bias); }
+
+  QuantizedRows quantized() { return {x8.rows(rows), x_scales.data(), x_zeros.data()}; }
+
+  // Into y or y16, by tasks for so many threads, last task first; for 0 threads by one task.
+  void run_into(const Ops& ops, Epilogue epilogue, View<float> y, View<BFloat16> y16, int threads) {
+    const PackedWeights weights = packed.view();
+    const Product product = {.weights = &weights,
+                             .x = x.rows(rows),
+                             .x16 = x16.rows(rows),
+                             .x8 = quantized(),
+                             .epilogue = epilogue,
+                             .residual = residual.rows(rows),
+                             .y = y,
+                             .y16 = y16};
+    if (threads == 0) return ops.multiply(product, {0, rows, 0, weights.panels()}, scratch());
+    const ProductTasks tasks(rows, 0, weights.panels(), threads);
+    for (size_t i = tasks.count(); i-- > 0;) ops.multiply(product, tasks[i], scratch());
+  }
+  Matrix<float> run(const Ops& ops, Epilogue epilogue, int threads = 0) {
+    Matrix<float> y(rows, columns);
+    run_into(ops, epilogue, y.rows(rows), {}, threads);
+    return y;
+  }
+  Matrix<BFloat16> run16(const Ops& ops, Epilogue epilogue, int threads = 0) {
+    Matrix<BFloat16> y(rows, columns);
+    run_into(ops, epilogue, {}, y.rows(rows), threads);
+    return y;
+  }
+};
+
+// value(i, j): an element of the product with bias.
+template <typename Value>
+void expect_product(ProductCase& test, const Ops& ops, Value value) {
+  const size_t rows = test.rows;
+  Matrix<float> plain = test.run(ops, Epilogue::bias), with_residual = test.run(ops, Epilogue::bias_residual);
+  Matrix<BFloat16> plain16 = test.run16(ops, Epilogue::bias),
+                   with_residual16 = test.run16(ops, Epilogue::bias_residual);
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t j = 0; j < test.columns; j++) {
+      const float expected = value(i, j), sum = expected + test.residual.rows(rows).row(i)[j];
+      ASSERT_EQ(plain.rows(rows).row(i)[j], expected)
+          << rows << " rows, depth " << test.depth << ", row " << i << ", column " << j;
+      ASSERT_EQ(with_residual.rows(rows).row(i)[j], sum);
+      ASSERT_EQ(static_cast<float>(plain16.rows(rows).row(i)[j]), static_cast<float>(BFloat16(expected)));
+      ASSERT_EQ(static_cast<float>(with_residual16.rows(rows).row(i)[j]), static_cast<float>(BFloat16(sum)));
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, HalfPrecisionWeightsGiveTheBitsOfTheSameWeightsInFloat32) {
+  // 224 columns and depth 2100: more than one group of panels and more than two chunks of depth.
+  for (const auto& [columns, depth] : std::vector<std::pair<size_t, size_t>>{{200, 2100}, {33, 300}, {32, 1}}) {
+    for (size_t rows = 1; rows <= 25; rows++) {
+      if (depth == 2100 && rows % 12 > 1) continue;  // slow
+      ProductCase half(WeightType::f16, rows, columns, depth), full(WeightType::f32, rows, columns, depth);
+      full.w = half.w;
+      full.pack();
+      for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu, Epilogue::bias_residual}) {
+        Matrix<float> expected = full.run(ops(), epilogue), found = half.run(ops(), epilogue);
+        ASSERT_TRUE(same_bits(expected.rows(rows), found.rows(rows))) << rows << " rows, depth " << depth;
+      }
+    }
+  }
+}
+
+// Denormal numbers as zero.
+float flushed(float value) { return std::fpclassify(value) == FP_SUBNORMAL ? std::copysign(0.0f, value) : value; }
+
+// Chains of fused multiply-adds over blocks of 1024, of two neighbours the second first, in which denormal numbers are
+// zero, read and written; block sums are added in ascending order.
+float bf16_by_definition(const BFloat16* x, const float* w, size_t depth) {
+  float total = 0;
+  for (size_t k = 0; k < depth; k += 1024) {
+    float sum = 0;
+    const auto add = [&](size_t i) {
+      if (i < depth) sum = flushed(std::fma(flushed(static_cast<float>(x[i])), flushed(w[i]), sum));
+    };
+    for (size_t i = k; i < std::min(depth, k + 1024); i += 2) {
+      add(i + 1);
+      add(i);
+    }
+    total = k == 0 ? sum : flushed(total + sum);
+  }
+  return total;
+}
+
+TEST_P(RoundedOpsTest, Bf16ProductEqualsItsDefinition) {
+  struct Widths {
+    float x, w;
+  };
+  // Of size 1; denormal inputs that would count if they were not zero; results near the smallest normal number.
+  for (const Widths width : {Widths{1, 1}, Widths{1e-37f, 1e37f}, Widths{1e-19f, 1e-19f}}) {
+    for (const size_t depth : {1, 2, 3, 31, 1023, 1024, 1025, 2100}) {
+      for (const size_t rows : {1, 5, 13}) {
+        // A denormal sum of two blocks is zero where dot products are emulated, and is kept where they are not.
+        if (width.w == 1e-19f && depth > 1024) continue;
+        ProductCase test(WeightType::bf16, rows, 33, depth, width.x, width.w);
+        expect_product(test, ops(), [&](size_t i, size_t j) {
+          return bf16_by_definition(test.x16.rows(rows).row(i), test.w.data() + j * depth, depth) + test.bias[j];
+        });
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+void expect_s8_product(ProductCase& test, const Ops& ops) {
+  expect_product(test, ops, [&](size_t i, size_t j) {
+    int64_t exact = 0;
+    for (size_t k = 0; k < test.depth; k++) {
+      const auto weight = static_cast<int64_t>(test.w[j * test.depth + k] / test.w_scales[j]);
+      exact += (int64_t{test.x8.rows(test.rows).row(i)[k]} - test.x_zeros[i]) * weight;
+    }
+    return std::fma(static_cast<float>(exact), test.x_scales[i] * test.w_scales[j], test.bias[j]);
+  });
+}
+
+TEST_P(RoundedOpsTest, S8ProductEqualsTheExactSum) {
+  for (const size_t depth : {1, 2, 3, 4, 5, 63, 1024, 4096, 4097, 5002}) {
+    for (const size_t rows : {1, 2, 5, 13}) {
+      ProductCase test(WeightType::s8, rows, 33, depth);
+      expect_s8_product(test, ops());
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, S8ProductDoesNotSaturate) {
+  ProductCase test(WeightType::s8, 4, 64, 4096);
+  for (size_t i = 0; i < test.rows; i++) std::fill_n(test.x8.rows(4).row(i), 4096, uint8_t(i < 2 ? 255 : 0));
+  test.x_zeros = {0, 255, 0, 255};
+  for (size_t j = 0; j < test.columns; j++) {
+    std::fill_n(test.w.begin() + static_cast<ptrdiff_t>(j * 4096), 4096, (j % 2 ? 127.0f : -127.0f) * test.w_scales[j]);
+  }
+  test.packed = OwnedWeights(WeightType::s8, 64, 4096);
+  test.pack();
+  expect_s8_product(test, ops());
+}
+
+TEST_P(RoundedOpsTest, ProductsEqualTheScalarKernels) {
+  for (const WeightType type : {WeightType::f16, WeightType::bf16, WeightType::s8}) {
+    for (const size_t columns : {1, 31, 32, 64, 95}) {
+      ProductCase test(type, 14, columns, 301);
+      for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu, Epilogue::bias_residual}) {
+        Matrix<float> expected = test.run(kScalarOps, epilogue), found = test.run(ops(), epilogue);
+        EXPECT_TRUE(same_bits(expected.rows(14), found.rows(14))) << columns << " columns";
+        if (type == WeightType::f16) continue;
+        Matrix<BFloat16> expected16 = test.run16(kScalarOps, epilogue), found16 = test.run16(ops(), epilogue);
+        EXPECT_TRUE(same_bits(expected16.rows(14), found16.rows(14))) << columns << " columns";
+      }
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, ProductsDoNotDependOnTheTasks) {
+  constexpr size_t kRows = 530;  // two blocks of rows
+  for (const WeightType type : {WeightType::f16, WeightType::bf16, WeightType::s8}) {
+    ProductCase test(type, kRows, 70, type == WeightType::f16 ? 1100 : 130);
+    Matrix<float> whole = test.run(ops(), Epilogue::bias_residual);
+    Matrix<float> parts = test.run(ops(), Epilogue::bias_residual, 3);
+    EXPECT_TRUE(same_bits(whole.rows(kRows), parts.rows(kRows)));
+    if (type == WeightType::f16) continue;
+    Matrix<BFloat16> whole16 = test.run16(ops(), Epilogue::bias_gelu),
+                     parts16 = test.run16(ops(), Epilogue::bias_gelu, 2);
+    EXPECT_TRUE(same_bits(whole16.rows(kRows), parts16.rows(kRows)));
+  }
+}
+
+TEST_P(RoundedOpsTest, ProductsWriteWholePanelsOfTheirRowsOnly) {
+  for (const WeightType type : {WeightType::f16, WeightType::bf16, WeightType::s8}) {
+    for (const size_t depth : {5, 4200}) {  // the second keeps sums in y meanwhile
+      ProductCase test(type, 13, 33, depth);
+      Matrix<float> y(14, 33);
+      Matrix<BFloat16> y16(14, 33);
+      const View<float> rows = y.rows(14);
+      const View<BFloat16> rows16 = y16.rows(14);
+      std::fill_n(rows.data, 14 * rows.stride, 77.0f);
+      std::fill_n(rows16.data, 14 * rows16.stride, BFloat16(77));
+      test.run_into(ops(), Epilogue::bias, rows, {}, 1);
+      if (type != WeightType::f16) test.run_into(ops(), Epilogue::bias, {}, rows16, 1);
+      for (size_t i = 0; i < 14; i++) {
+        for (size_t j = i < 13 ? 64 : 0; j < rows.stride; j++) ASSERT_EQ(rows.row(i)[j], 77) << i << ", " << j;
+        for (size_t j = i < 13 ? 64 : 0; j < rows16.stride; j++) ASSERT_EQ(rows16.row(i)[j], BFloat16(77));
+      }
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, GeluOfRoundedProductsIsWithinItsError) {
+  std::vector<float> values;
+  for (float v = -12; v <= 12; v += 1.0f / 4096) values.push_back(v);
+  for (const float v : {-1e30f, -100.0f, -0.0f, 1e-30f, -1e-30f, 100.0f, 1e30f}) values.push_back(v);
+  for (const WeightType type : {WeightType::bf16, WeightType::s8}) {
+    ProductCase test(type, 1, values.size(), 1);
+    std::fill(test.w.begin(), test.w.end(), 0.0f);
+    test.bias = values;
+    test.packed = OwnedWeights(type, values.size(), 1);
+    test.pack();
+    Matrix<float> y = test.run(ops(), Epilogue::bias_gelu);
+    for (size_t i = 0; i < values.size(); i++) {
+      const float x = values[i], found = y.rows(1).row(0)[i];
+      // Of the factor: eight steps in f32 whose terms are up to 7, times 4.2.
+      const float rounding = 2e-6f * std::fabs(x);
+      if (std::fabs(x) <= 4.2f) {
+        ASSERT_NEAR(found, 0.5 * x * std::erfc(-double{x} / std::sqrt(2.0)), 8e-5f + rounding) << x;
+      } else {
+        ASSERT_NEAR(found, std::max(x, 0.0f), rounding) << x;
+      }
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, ProductsKeepWhatIsNotANumber) {
+  ProductCase rounded(WeightType::bf16, 2, 32, 17), quantised(WeightType::s8, 2, 32, 17);
+  rounded.x16.rows(2).row(1)[3] = BFloat16(NAN);
+  quantised.x_scales[1] = NAN;
+  for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu, Epilogue::bias_residual}) {
+    Matrix<float> a = rounded.run(ops(), epilogue), b = quantised.run(ops(), epilogue);
+    Matrix<BFloat16> a16 = rounded.run16(ops(), epilogue);
+    for (size_t j = 0; j < 32; j++) {
+      EXPECT_TRUE(std::isfinite(a.rows(2).row(0)[j]) && std::isfinite(b.rows(2).row(0)[j]));
+      EXPECT_TRUE(std::isnan(a.rows(2).row(1)[j]) && std::isnan(b.rows(2).row(1)[j]));
+      EXPECT_TRUE(std::isnan(static_cast<float>(a16.rows(2).row(1)[j])));
+    }
+  }
+}
+
+TEST(ProductTasks, CoverEveryRowAndPanelOnce) {
+  struct Panels {
+    size_t first, last;
+  };
+  for (size_t rows = 1; rows <= 1100; rows++) {
+    for (const Panels panels : {Panels{0, 1}, Panels{3, 7}, Panels{0, 32}}) {
+      for (const int threads : {1, 2, 7, 64}) {
+        const size_t count = panels.last - panels.first;
+        std::vector<uint8_t> covered(rows * count);
+        const ProductTasks tasks(rows, panels.first, panels.last, threads);
+        for (size_t i = 0; i < tasks.count(); i++) {
+          const ProductTasks::Task task = tasks[i];
+          ASSERT_LT(task.first_row, task.last_row);
+          ASSERT_LT(task.first_panel, task.last_panel);
+          ASSERT_LE(task.last_row, rows);
+          ASSERT_GE(task.first_panel, panels.first);
+          ASSERT_LE(task.last_panel, panels.last);
+          for (size_t row = task.first_row; row < task.last_row; row++) {
+            for (size_t panel = task.first_panel; panel < task.last_panel; panel++) {
+              covered[row * count + panel - panels.first]++;
+            }
+          }
+        }
+        ASSERT_TRUE(std::all_of(covered.begin(), covered.end(), [](uint8_t times) { return times == 1; }))
+            << rows << " rows, " << count << " panels, " << threads << " threads";
+      }
+    }
+  }
+}
+
+// ---- Attention ----
+
+struct AttentionCase {
+  Matrix<BFloat16> queries, keys, values;
+  size_t tokens, head_size;
+
+  AttentionCase(size_t tokens_, size_t head_size_)
+      : queries(random_bf16(tokens_, head_size_, 1, 3)),
+        keys(random_bf16(tokens_, head_size_, 2)),
+        values(random_bf16(tokens_, head_size_, 3)),
+        tokens(tokens_),
+        head_size(head_size_) {}
+  float scale() const { return static_cast<float>(1 / std::sqrt(static_cast<double>(head_size))); }
+
+  Matrix<BFloat16> run(const Ops& ops, std::span<float> memory, size_t block = kQueryBlock) {
+    Matrix<BFloat16> out(tokens, head_size);
+    for (size_t first = 0; first < tokens; first += block) {
+      const size_t count = std::min(block, tokens - first);
+      ops.attention_bf16({queries.rows(tokens).rows_at(first, count), keys.rows(tokens), values.rows(tokens), scale(),
+                          out.rows(tokens).rows_at(first, count), memory});
+    }
+    return out;
+  }
+  // With scratch memory of exactly the size asked for.
+  Matrix<BFloat16> run(const Ops& ops, size_t block = kQueryBlock) {
+    AlignedBuffer<float> memory(AttentionScratch<BFloat16>({}, tokens, head_size).size);
+    return run(ops, {memory.data(), memory.size()}, block);
+  }
+};
+
+TEST_P(RoundedOpsTest, AttentionIsExactToBf16) {
+  for (const size_t tokens : {1, 2, 3, 13, 31, 32, 33, 49, 255, 257, 513}) {
+    for (const size_t head_size : {1, 3, 12, 33, 64, 80}) {
+      AttentionCase test(tokens, head_size);
+      Matrix<BFloat16> out = test.run(ops());
+      for (size_t i = 0; i < tokens; i += 17) {
+        std::vector<double> weights(tokens);
+        double total = 0, widest = 0;
+        for (size_t k = 0; k < tokens; k++) {
+          double score = 0, size = 0;
+          for (size_t j = 0; j < head_size; j++) {
+            const double product = double{static_cast<float>(test.queries.rows(tokens).row(i)[j])} *
+                                   static_cast<float>(test.keys.rows(tokens).row(k)[j]);
+            score += product;
+            size += std::fabs(product);
+          }
+          widest = std::max(widest, size * test.scale());
+          total += weights[k] = std::exp(score * test.scale());
+        }
+        for (size_t j = 0; j < head_size; j++) {
+          double expected = 0, size = 0;
+          for (size_t k = 0; k < tokens; k++) {
+            const double value = weights[k] / total * static_cast<float>(test.values.rows(tokens).row(k)[j]);
+            expected += value;
+            size += std::fabs(value);
+          }
+          // Relative to the terms: a weight's rounding to bf16 (2^-8) and its error before (1.1e-4, as much again for
+          // their sum and for each tile's factor), and a score's rounding in f32, at most 2^-24 for each step of its
+          // sum. Then the result's own rounding to bf16.
+          const double tiles = std::ceil(static_cast<double>(tokens) / kKeyTile);
+          const double relative =
+              0x1p-8 + 1.1e-4 * (1 + tiles) + 2 * widest * (static_cast<double>(head_size) + 4) * 0x1p-24;
+          ASSERT_NEAR(static_cast<float>(out.rows(tokens).row(i)[j]), expected,
+                      relative * size + 0x1p-8 * (std::fabs(expected) + relative * size))
+              << tokens << " tokens, head " << head_size;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, AttentionEqualsTheScalarKernelsAndAnyCutOfTheQueries) {
+  for (const size_t tokens : {1, 5, 33, 256, 301}) {
+    for (const size_t head_size : {1, 7, 33, 64}) {
+      AttentionCase test(tokens, head_size);
+      Matrix<BFloat16> expected = test.run(kScalarOps);
+      for (const size_t block : {5, 48, 256}) {
+        Matrix<BFloat16> found = test.run(ops(), block);
+        ASSERT_TRUE(same_bits(expected.rows(tokens), found.rows(tokens)))
+            << tokens << " tokens, head " << head_size << ", cut " << block;
+      }
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, AttentionKeepsWhatIsNotANumber) {
+  AttentionCase test(41, 32);
+  test.keys.rows(41).row(35)[0] = BFloat16(NAN);
+  Matrix<BFloat16> out = test.run(ops());
+  for (size_t i = 0; i < 41; i++) EXPECT_TRUE(std::isnan(static_cast<float>(out.rows(41).row(i)[5])));
+}
+
+TEST_P(RoundedOpsTest, AttentionLeavesNothingToTheNextCall) {
+  AttentionCase broken(310, 80);
+  for (Matrix<BFloat16>* matrix : {&broken.queries, &broken.keys, &broken.values}) {
+    for (size_t i = 0; i < 310; i++) std::fill_n(matrix->rows(310).row(i), 80, BFloat16(NAN));
+  }
+  AlignedBuffer<float> memory(AttentionScratch<BFloat16>({}, 310, 80).size);
+  const std::span<float> span(memory.data(), memory.size());
+  for (const size_t tokens : {1, 3, 31, 33, 257, 301}) {
+    for (const size_t head_size : {1, 7, 33, 64}) {
+      AttentionCase clean(tokens, head_size);
+      Matrix<BFloat16> expected = clean.run(ops());
+      Matrix<BFloat16> out(48, 80);
+      ops().attention_bf16(
+          {broken.queries.rows(48), broken.keys.rows(310), broken.values.rows(310), 1, out.rows(48), span});
+      Matrix<BFloat16> after_broken = clean.run(ops(), span);
+      ASSERT_TRUE(same_bits(expected.rows(tokens), after_broken.rows(tokens))) << tokens << ", head " << head_size;
+      std::fill(span.begin(), span.end(), NAN);
+      Matrix<BFloat16> after_fill = clean.run(ops(), span);
+      ASSERT_TRUE(same_bits(expected.rows(tokens), after_fill.rows(tokens))) << tokens << ", head " << head_size;
+    }
+  }
+}
+
+// ---- Operations on rows ----
+
+// Numbers that rounding to bf16 treats in different ways, then random bits.
+std::vector<float> values_to_round() {
+  std::vector<float> values;
+  for (const uint32_t bits :
+       {0x00000000u, 0x00000001u, 0x007FFFFFu, 0x00800000u, 0x00808000u, 0x3F808000u, 0x3F818000u, 0x3F808001u,
+        0x3F807FFFu, 0x7F7F7FFFu, 0x7F7F8000u, 0x7F7FFFFFu, 0x7F800000u, 0x7F800001u, 0x7FC00000u, 0x7FFFFFFFu}) {
+    values.push_back(std::bit_cast<float>(bits));
+    values.push_back(std::bit_cast<float>(bits | 0x80000000u));
+  }
+  std::mt19937 generator(1);
+  while (values.size() < 5000) values.push_back(std::bit_cast<float>(static_cast<uint32_t>(generator())));
+  return values;
+}
+
+TEST_P(RoundedOpsTest, RoundRowsIsTheConversion) {
+  const std::vector<float> values = values_to_round();
+  for (const size_t columns : {1, 2, 7, 15, 16, 17, 31, 32, 33, 100}) {
+    const size_t rows = values.size() / columns;
+    Matrix<BFloat16> y(rows, columns);
+    const View<BFloat16> found = y.rows(rows);
+    std::fill_n(found.data, rows * found.stride, BFloat16(77));
+    ops().round_rows({values.data(), rows, columns, columns}, found);
+    for (size_t i = 0; i < rows; i++) {
+      for (size_t j = 0; j < columns; j++) {
+        ASSERT_EQ(found.row(i)[j].bits, BFloat16(values[i * columns + j]).bits) << values[i * columns + j];
+      }
+      for (size_t j = columns; j < found.stride; j++) ASSERT_EQ(found.row(i)[j], BFloat16(77));
+    }
+  }
+}
+
+struct Quantized {
+  Matrix<uint8_t> values;
+  std::vector<float> scales;
+  std::vector<int32_t> zeros;
+
+  Quantized(size_t rows, size_t columns) : values(rows, columns), scales(rows), zeros(rows) {
+    std::fill_n(values.rows(rows).data, rows * values.rows(rows).stride, uint8_t{77});
+  }
+  QuantizedRows rows() { return {values.rows(scales.size()), scales.data(), zeros.data()}; }
+};
+
+template <typename T>
+void quantize(const Ops& ops, View<const T> x, const QuantizedRows& y) {
+  if constexpr (std::is_same_v<T, float>) {
+    ops.quantize_f32(x, y);
+  } else {
+    ops.quantize_bf16(x, y);
+  }
+}
+
+// Rows: of either sign, of both, constant, zero, tiny, huge.
+template <typename T>
+Matrix<T> rows_to_quantize(size_t columns) {
+  constexpr size_t kRows = 12;
+  Matrix<T> matrix(kRows, columns);
+  const std::vector<float> values = random_values(kRows * columns, 11, 3);
+  for (size_t i = 0; i < kRows; i++) {
+    for (size_t j = 0; j < columns; j++) {
+      const float value = values[i * columns + j];
+      const float row[kRows] = {value,
+                                std::fabs(value),
+                                -std::fabs(value),
+                                j == 0 ? 50.0f : value,  // one far out
+                                2.5f,
+                                -2.5f,
+                                0,
+                                -0.0f,
+                                value * 1e-40f,
+                                value * 1e-36f,
+                                value * 1e36f,
+                                value + 100};
+      matrix.rows(kRows).row(i)[j] = static_cast<T>(row[i]);
+    }
+  }
+  return matrix;
+}
+
+template <typename T>
+void expect_quantized(const Ops& ops) {
+  for (const size_t columns : {1, 2, 15, 16, 17, 31, 33, 384, 1024, 1031}) {
+    constexpr size_t kRows = 12;
+    Matrix<T> x = rows_to_quantize<T>(columns);
+    Quantized found(kRows, columns), scalar(kRows, columns);
+    quantize<T>(ops, x.rows(kRows), found.rows());
+    quantize<T>(kScalarOps, x.rows(kRows), scalar.rows());
+    EXPECT_TRUE(same_bits(found.values.rows(kRows), scalar.values.rows(kRows))) << columns << " columns";
+    EXPECT_EQ(std::memcmp(found.scales.data(), scalar.scales.data(), kRows * sizeof(float)), 0);
+    EXPECT_EQ(found.zeros, scalar.zeros);
+    for (size_t i = 0; i < kRows; i++) {
+      const uint8_t* row = found.values.rows(kRows).row(i);
+      const double scale = found.scales[i];
+      double low = 0, high = 0;
+      for (size_t j = 0; j < columns; j++) {
+        const double value = static_cast<float>(x.rows(kRows).row(i)[j]);
+        low = std::min(low, value);
+        high = std::max(high, value);
+        // Half a step, and the rounding of the up to 255 steps themselves in f32.
+        ASSERT_NEAR(scale * (row[j] - found.zeros[i]), value, scale * (0.5 + 255 * 0x1p-22)) << i << ", " << j;
+        if (value == 0) {
+          ASSERT_EQ(row[j], found.zeros[i]);
+        }
+      }
+      ASSERT_GE(found.zeros[i], 0);
+      ASSERT_LE(found.zeros[i], 255);
+      if (high - low < 255 * 0x1p-126) {
+        EXPECT_EQ(scale, 1) << i;  // all of it rounds to zero
+      } else {
+        EXPECT_NEAR(scale, (high - low) / 255, scale * 1e-6) << i;  // 0 is in the range
+      }
+      if (high == 0 && low < -1) {
+        EXPECT_EQ(found.zeros[i], 255);
+      }
+      if (low == 0) {
+        EXPECT_EQ(found.zeros[i], 0);
+      }
+      for (size_t j = round_up(columns, 16); j < found.values.rows(kRows).stride; j++) ASSERT_EQ(row[j], 77);
+    }
+  }
+}
+
+template <typename T>
+void expect_not_finite_shows(const Ops& ops) {
+  for (const size_t columns : {1, 15, 16, 17, 100}) {
+    for (const float value : {NAN, INFINITY, -INFINITY}) {
+      for (const size_t place : {size_t{0}, columns / 2, columns - 1}) {
+        Matrix<T> x(2, columns);
+        for (size_t j = 0; j < columns; j++) x.rows(2).row(0)[j] = x.rows(2).row(1)[j] = static_cast<T>(1.0f);
+        x.rows(2).row(0)[place] = static_cast<T>(value);
+        Quantized found(2, columns);
+        quantize<T>(ops, x.rows(2), found.rows());
+        EXPECT_FALSE(std::isfinite(found.scales[0])) << value << " at " << place;
+        EXPECT_TRUE(std::isfinite(found.scales[1]));
+        EXPECT_GE(found.zeros[0], 0);
+        EXPECT_LE(found.zeros[0], 255);
+      }
+    }
+  }
+}
+
+TEST_P(RoundedOpsTest, QuantizeIsWithinHalfAStep) {
+  expect_quantized<float>(ops());
+  expect_quantized<BFloat16>(ops());
+}
+
+TEST_P(RoundedOpsTest, QuantizeShowsWhatIsNotFinite) {
+  expect_not_finite_shows<float>(ops());
+  expect_not_finite_shows<BFloat16>(ops());
+}
+
+}  // namespace
+}  // namespace bgem3
