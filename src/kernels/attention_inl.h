@@ -76,7 +76,9 @@ void attention(const Attention<typename Tile::X>& a) {
   using X = typename Tile::X;
   const size_t tokens = a.keys.rows, head_size = a.keys.columns;
   const AttentionScratch<X> scratch(a.scratch, tokens, head_size);
-  const bool rounded = Tile::kStep != 1;
+  constexpr bool rounded = Tile::kStep != 1;
+  struct AsItIs {};
+  [[maybe_unused]] const std::conditional_t<rounded, FlushDenormals, AsItIs> mode;
   const float scale = rounded ? a.scale * 1.44269504f : a.scale;
   const size_t score_block = rounded ? kRoundedDepthBlock : depth_block(head_size);
   const size_t value_block = rounded ? kRoundedDepthBlock : kDepthBlock;

@@ -26,8 +26,8 @@ class FloatMode {
   FloatMode& operator=(const FloatMode&) = delete;
 };
 
-// While it lives, denormal numbers are zero, read and written: the mode of the instruction vdpbf16ps, for its
-// emulation.
+// While it lives, denormal numbers are zero, read and written: the mode of the instruction vdpbf16ps, for all
+// that is computed with it or to its bits.
 class FlushDenormals {
  public:
 #if defined(__x86_64__)

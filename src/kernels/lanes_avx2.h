@@ -96,7 +96,6 @@ inline Lanes dot2(Lanes sum, Words x, Words w) {
   sum = fma(Lanes{odd(x.a), odd(x.b)}, Lanes{odd(w.a), odd(w.b)}, sum);
   return fma(Lanes{even(x.a), even(x.b)}, Lanes{even(w.a), even(w.b)}, sum);
 }
-constexpr bool kDot2Flushes = false;
 
 inline Lanes load_f16(const uint16_t* p) {
   const auto* v = reinterpret_cast<const __m128i*>(p);

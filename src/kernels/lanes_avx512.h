@@ -84,7 +84,6 @@ inline Lanes dot2(Lanes sum, Words x, Words w) {
     return {_mm512_fmadd_ps(even(x.v), even(w.v), sum.v)};
   }
 }
-constexpr bool kDot2Flushes = kHasBf16;
 
 inline Lanes load_f16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};

@@ -128,7 +128,7 @@ inline Words dot4(Words sum, Words x, Words w) {
   return sum;
 }
 // sum + x * w over the two bf16 of a lane: a fused multiply-add of the odd ones, then of the even ones. Callers set
-// the mode in which denormal numbers are zero (FlushDenormals).
+// the mode in which denormal numbers are zero (FlushDenormals), as it is for the instruction in any case.
 inline Lanes dot2(Lanes sum, Words x, Words w) {
   return Lanes::make([&](int i) {
     const auto odd = [](uint32_t word) { return std::bit_cast<float>(word & 0xFFFF0000u); };
@@ -136,7 +136,6 @@ inline Lanes dot2(Lanes sum, Words x, Words w) {
     return std::fma(even(x.v[i]), even(w.v[i]), std::fma(odd(x.v[i]), odd(w.v[i]), sum.v[i]));
   });
 }
-constexpr bool kDot2Flushes = false;  // dot2 treats denormal numbers as zero by itself
 
 // ---- Numbers of 16 and 8 bits in memory ----
 

@@ -107,7 +107,8 @@ struct Ops {
   // The rows and panels of one task of a product. Each element is, for every block
   // along depth, one chain of fused multiply-adds over ascending k; block sums are added in ascending order. A block is
   // depth_block(depth) for weights of f32 and f16 and kRoundedDepthBlock for bf16, where the chain takes the second of
-  // two neighbours before the first. Sums of s8 weights are exact. `scratch`: kProductScratch values, 64-byte aligned.
+  // two neighbours before the first and denormal numbers are zero. Sums of s8 weights are exact. `scratch`:
+  // kProductScratch values, 64-byte aligned.
   void (*multiply)(const Product& product, const ProductTasks::Task& task, std::span<float> scratch);
 
   // out = softmax(queries keys^T * scale) values, with a running maximum over key tiles. Sums as in products: scores in

@@ -115,9 +115,6 @@ inline void multiply_rows(int rows, const typename Tile::X* x, size_t x_stride, 
 template <typename Tile>
 [[gnu::noinline]] void multiply_strip(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block,
                                       bool first, float* y, size_t y_stride, float* widened = nullptr) {
-  struct AsItIs {};
-  constexpr bool kEmulated = Tile::kStep == 2 && !kDot2Flushes;
-  [[maybe_unused]] const std::conditional_t<kEmulated, FlushDenormals, AsItIs> mode;
   for (size_t k = 0; k < x.columns; k += block) {
     const size_t steps = (std::min(block, x.columns - k) + Tile::kStep - 1) / Tile::kStep;
     multiply_rows<Tile>(static_cast<int>(x.rows), x.data + k, x.stride, panel + k * kPanelColumns, steps,
@@ -247,8 +244,10 @@ void multiply(const Product& product, const ProductTasks::Task& task, std::span<
       return multiply_as<F32Tile, F32Tile>(product, product.x, block, task, nullptr);
     case WeightType::f16:
       return multiply_as<F16WideningTile, F32Tile>(product, product.x, block, task, scratch.data());
-    case WeightType::bf16:
+    case WeightType::bf16: {
+      const FlushDenormals mode;
       return multiply_as<Bf16Tile, Bf16Tile>(product, product.x16, kRoundedDepthBlock, task, nullptr);
+    }
     case WeightType::s8:
       return multiply_as<S8Tile, S8Tile>(product, product.x8.values, round_up(depth, 4), task, nullptr);
   }
