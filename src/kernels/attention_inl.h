@@ -56,7 +56,9 @@ inline float softmax_step(const float* scores, size_t keys, float scale, float& 
   const Lanes factor = Lanes::broadcast(scale), offset = Lanes::broadcast(-new_maximum);
   Lanes sums = Lanes::broadcast(0);
   for_each_vector(keys, [&](size_t j, size_t lanes) {
-    const Lanes weight = power(fma(load(scores + j, lanes, 0), factor, offset));
+    // In f32 the scaled score is rounded before the maximum is taken off, as the frameworks do it.
+    const Lanes score = load(scores + j, lanes, 0);
+    const Lanes weight = power(kRounded ? fma(score, factor, offset) : score * factor + offset);
     if constexpr (kRounded) {
       store_bf16(weight, weights + j);
     } else {
