@@ -42,23 +42,30 @@ inline void pack_values(View<const typename Tile::X> x, typename Tile::X* panels
   }
 }
 
-// One softmax step for one query: from the scores [keys] of a tile to its weights e^(score * scale - maximum). `so_far`
-// and `total` are the maximum and the sum over the tiles before and are brought up to date; returns the factor for what
-// was summed before. Weights are f32, or rounded to bf16: then from a power of two, and everything is scaled by log2 e.
-template <typename Weight>
-inline float softmax_step(const float* scores, size_t keys, float scale, float& so_far, float& total, Weight* weights) {
-  constexpr bool kRounded = std::is_same_v<Weight, BFloat16>;
-  const auto power = [](Lanes x) { return kRounded ? exp2_for_rounded(x) : exp(x); };
+// What is known of one query's softmax after some tiles: the largest score (scaled), the sum of the weights.
+struct SoftmaxState {
+  float maximum = -std::numeric_limits<float>::max();
+  float total = 0;
+};
+
+inline float largest_of(const float* scores, size_t keys) {
   const float lowest = -std::numeric_limits<float>::max();
   Lanes largest = Lanes::broadcast(lowest);
   for_each_vector(keys, [&](size_t j, size_t lanes) { largest = max(load(scores + j, lanes, lowest), largest); });
-  const float new_maximum = std::max(so_far, maximum(largest) * scale);
-  const Lanes factor = Lanes::broadcast(scale), offset = Lanes::broadcast(-new_maximum);
+  return maximum(largest);
+}
+
+// From one query's scores [keys] of a tile to its weights e^(score * scale - maximum); returns their sum. Weights are
+// f32, or rounded to bf16: then they are powers of two.
+template <typename Weight>
+inline float softmax_weights(const float* scores, size_t keys, float scale, float maximum, Weight* weights) {
+  constexpr bool kRounded = std::is_same_v<Weight, BFloat16>;
+  const Lanes factor = Lanes::broadcast(scale), offset = Lanes::broadcast(-maximum);
   Lanes sums = Lanes::broadcast(0);
   for_each_vector(keys, [&](size_t j, size_t lanes) {
     // In f32 the scaled score is rounded before the maximum is taken off, as the frameworks do it.
     const Lanes score = load(scores + j, lanes, 0);
-    const Lanes weight = power(kRounded ? fma(score, factor, offset) : score * factor + offset);
+    const Lanes weight = kRounded ? exp2_for_rounded(fma(score, factor, offset)) : exp(score * factor + offset);
     if constexpr (kRounded) {
       store_bf16(weight, weights + j);
     } else {
@@ -66,11 +73,7 @@ inline float softmax_step(const float* scores, size_t keys, float scale, float& 
     }
     sums = sums + (lanes == 16 ? weight : first_lanes(weight, lanes));
   });
-  alignas(64) float rescale[16];
-  power(Lanes::broadcast(so_far - new_maximum)).store(rescale);
-  total = total * rescale[0] + sum(sums);
-  so_far = new_maximum;
-  return rescale[0];
+  return sum(sums);
 }
 
 template <typename Tile>
@@ -91,27 +94,33 @@ void attention(const Attention<typename Tile::X>& a) {
 
   for (size_t first = 0; first < a.queries.rows; first += kQueryRows) {
     const View<const X> queries = a.queries.rows_at(first, std::min(kQueryRows, a.queries.rows - first));
-    float maximum_so_far[kQueryRows], total[kQueryRows];
+    SoftmaxState states[kQueryRows];
     for (size_t tile = 0; tile < tokens; tile += kKeyTile) {
       const size_t keys = std::min(kKeyTile, tokens - tile);
       for (size_t j = 0; j < keys; j += kPanelColumns) {
         multiply_panel<Tile>(queries, scratch.keys + (tile + j) / kPanelColumns * key_panel, score_block, true,
                              scratch.scores.data + j, scratch.scores.stride);
       }
+      // In two loops, so that one row's last steps overlap with the next row's first.
       for (size_t row = 0; row < queries.rows; row++) {
-        if (tile == 0) {
-          maximum_so_far[row] = -std::numeric_limits<float>::max();
-          total[row] = 0;
-        }
-        X* weights = scratch.weights.row(row);
-        const float factor =
-            softmax_step(scratch.scores.row(row), keys, scale, maximum_so_far[row], total[row], weights);
-        if (keys % Tile::kStep != 0) weights[keys] = X{};
+        SoftmaxState& state = states[row];
+        const float maximum = std::max(state.maximum, largest_of(scratch.scores.row(row), keys) * scale);
+        if (maximum == state.maximum) continue;
+        const Lanes shift = Lanes::broadcast(state.maximum - maximum);
+        state.maximum = maximum;
         if (tile == 0) continue;
+        alignas(64) float rescale[16];
+        (rounded ? exp2_for_rounded(shift) : exp(shift)).store(rescale);
+        state.total *= rescale[0];
         for (size_t j = 0; j < head_size; j += 16) {
           float* sum = scratch.sums.row(row) + j;
-          (Lanes::load(sum) * Lanes::broadcast(factor)).store(sum);
+          (Lanes::load(sum) * Lanes::broadcast(rescale[0])).store(sum);
         }
+      }
+      for (size_t row = 0; row < queries.rows; row++) {
+        X* weights = scratch.weights.row(row);
+        states[row].total += softmax_weights(scratch.scores.row(row), keys, scale, states[row].maximum, weights);
+        if (keys % Tile::kStep != 0) weights[keys] = X{};
       }
       const View<const X> weights = {scratch.weights.data, queries.rows, keys, scratch.weights.stride};
       for (size_t j = 0; j < head_size; j += kPanelColumns) {
@@ -121,7 +130,7 @@ void attention(const Attention<typename Tile::X>& a) {
     }
     for (size_t row = 0; row < queries.rows; row++) {
       for_each_vector(head_size, [&](size_t j, size_t lanes) {
-        const Lanes result = Lanes::load(scratch.sums.row(row) + j) / Lanes::broadcast(total[row]);
+        const Lanes result = Lanes::load(scratch.sums.row(row) + j) / Lanes::broadcast(states[row].total);
         store(result, a.out.row(first + row) + j, lanes);
       });
     }

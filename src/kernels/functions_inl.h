@@ -66,17 +66,16 @@ inline Lanes gelu_for_rounded(Lanes x) {
   return x * fma(p, inside, half);
 }
 
-// 2^x for x <= 127; below -126 it is 2^-126. Relative error below 1.1e-4, for weights that are rounded to bf16.
+// 2^x for x <= 1, 0 where that is denormal; for weights that are rounded to bf16, in FlushDenormals mode. Relative error
+// below 1.1e-4.
 inline Lanes exp2_for_rounded(Lanes x) {
-  const Lanes to_integer = Lanes::broadcast(12582912.0f);
-  x = max(Lanes::broadcast(-126.0f), x);
-  const Lanes shifted = x + to_integer;
-  const Lanes r = x - (shifted - to_integer);
+  const Lanes n = nearest_integer(x);
+  const Lanes r = x - n;
   Lanes p = Lanes::broadcast(0.05500893f);
   p = fma(p, r, Lanes::broadcast(0.24221096f));
   p = fma(p, r, Lanes::broadcast(0.69328293f));
   p = fma(p, r, Lanes::broadcast(1.0f));
-  return scale_by_power(p, shifted);
+  return times_power(p, n);
 }
 
 // Calls f(first column, lanes in use) for each vector of a row.

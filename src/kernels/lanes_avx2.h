@@ -43,6 +43,15 @@ inline __m256 scale(__m256 x, __m256 t) {
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
 }
 inline Lanes scale_by_power(Lanes x, Lanes t) { return {scale(x.a, t.a), scale(x.b, t.b)}; }
+inline Lanes nearest_integer(Lanes x) {
+  constexpr int kMode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  return {_mm256_round_ps(x.a, kMode), _mm256_round_ps(x.b, kMode)};
+}
+inline __m256 power(__m256 n) {
+  const __m256i exponent = _mm256_cvtps_epi32(_mm256_max_ps(_mm256_set1_ps(-127), n));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(exponent, _mm256_set1_epi32(127)), 23));
+}
+inline Lanes times_power(Lanes x, Lanes n) { return x * Lanes{power(n.a), power(n.b)}; }
 inline float sum(Lanes x) {
   const __m256 eight = _mm256_add_ps(x.a, x.b);
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

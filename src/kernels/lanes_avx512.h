@@ -28,6 +28,10 @@ inline Lanes scale_by_power(Lanes x, Lanes t) {
   return {
       _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.v), _mm512_slli_epi32(_mm512_castps_si512(t.v), 23)))};
 }
+inline Lanes nearest_integer(Lanes x) {
+  return {_mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline Lanes times_power(Lanes x, Lanes n) { return {_mm512_scalef_ps(x.v, n.v)}; }
 inline float sum(Lanes x) {
   const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -64,6 +64,18 @@ inline Lanes scale_by_power(Lanes a, Lanes t) {
     return std::bit_cast<float>(std::bit_cast<uint32_t>(a.v[i]) + (std::bit_cast<uint32_t>(t.v[i]) << 23));
   });
 }
+// The nearest whole number, the even one of two.
+inline Lanes nearest_integer(Lanes a) {
+  const float to_integer = 12582912.0f;  // 1.5 * 2^23: adding it rounds what is below 2^22
+  return Lanes::make([&](int i) { return std::abs(a.v[i]) < 4194304.0f ? a.v[i] + to_integer - to_integer : a.v[i]; });
+}
+// a * 2^n for a whole number n <= 127, 0 where n is below -126. In FlushDenormals mode a denormal result is 0, too.
+inline Lanes times_power(Lanes a, Lanes n) {
+  return Lanes::make([&](int i) {
+    const auto exponent = static_cast<uint32_t>(static_cast<int32_t>(std::max(-127.0f, n.v[i])) + 127);
+    return a.v[i] * std::bit_cast<float>(exponent << 23);
+  });
+}
 // Lane i with lane i + 8, then + 4, + 2, + 1: the one order of every reduction.
 inline float sum(Lanes a) {
   for (int step = 8; step >= 1; step /= 2)

@@ -66,7 +66,7 @@ constexpr size_t kKeyTile = 256;
 constexpr size_t kQueryBlock = 1024;
 
 // Queries whose scores to one tile of keys stay in the L1 and L2 cache.
-constexpr size_t kQueryRows = 48;
+constexpr size_t kQueryRows = 24;
 // The parts of an attention call's scratch memory.
 template <typename T>
 struct AttentionScratch {

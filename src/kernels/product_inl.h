@@ -54,7 +54,7 @@ constexpr size_t kPrefetchBytes = 2048;
 // Adds x[0..Rows) * w^T over `steps` steps to the sums y, or stores them (`first`). w: [steps][32][kStep], this tile's
 // columns first. `widened`, for tiles that widen: where the weights go, [steps][32], this tile's columns first.
 template <typename Tile, int Rows>
-inline void multiply_tile(const typename Tile::X* x, size_t x_stride, const typename Tile::W* w, size_t steps,
+[[gnu::noinline]] void multiply_tile(const typename Tile::X* x, size_t x_stride, const typename Tile::W* w, size_t steps,
                           bool first, float* y, size_t y_stride, float* widened) {
   constexpr size_t kPanelStep = kPanelColumns * Tile::kStep;
   typename Tile::Sums sums[Rows][kTileVectors];
@@ -85,12 +85,19 @@ inline void multiply_tile(const typename Tile::X* x, size_t x_stride, const type
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) x_rows[i] += Tile::kStep;
   }
+  if (first) {
 #pragma GCC unroll 12
-  for (int i = 0; i < Rows; i++) {
+    for (int i = 0; i < Rows; i++) {
 #pragma GCC unroll 2
-    for (int j = 0; j < kTileVectors; j++) {
-      float* to = y + i * y_stride + j * 16;
-      (first ? sums[i][j] : Tile::Sums::load(to) + sums[i][j]).store(to);
+      for (int j = 0; j < kTileVectors; j++) sums[i][j].store(y + j * 16);
+      y += y_stride;
+    }
+  } else {
+#pragma GCC unroll 12
+    for (int i = 0; i < Rows; i++) {
+#pragma GCC unroll 2
+      for (int j = 0; j < kTileVectors; j++) (Tile::Sums::load(y + j * 16) + sums[i][j]).store(y + j * 16);
+      y += y_stride;
     }
   }
 }
@@ -113,7 +120,7 @@ inline void multiply_rows(int rows, const typename Tile::X* x, size_t x_stride, 
 
 // y[rows][32] (+)= x[rows][depth] * panel^T for up to kTileRows rows, sums cut at multiples of `block`.
 template <typename Tile>
-[[gnu::noinline]] void multiply_strip(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block,
+inline void multiply_strip(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block,
                                       bool first, float* y, size_t y_stride, float* widened = nullptr) {
   for (size_t k = 0; k < x.columns; k += block) {
     const size_t steps = (std::min(block, x.columns - k) + Tile::kStep - 1) / Tile::kStep;
