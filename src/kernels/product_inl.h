@@ -166,13 +166,13 @@ inline void finish_strip(const Product& product, size_t first_row, size_t rows, 
   const PackedWeights& weights = *product.weights;
   const size_t column = panel * kPanelColumns;
   const float* bias = weights.bias() + column;
+  [[maybe_unused]] const float* scales = Tile::kStep == 4 ? weights.scales() + column : nullptr;
+  [[maybe_unused]] const int32_t* weight_sums = Tile::kStep == 4 ? weights.sums() + column : nullptr;
   for (size_t i = 0; i < rows; i++) {
     const float* row_sums = sums + i * stride;
     if constexpr (Tile::kStep == 4) {
       const Words zero = broadcast_integer(product.x8.zeros[first_row + i]);
       const Lanes row_scale = Lanes::broadcast(product.x8.scales[first_row + i]);
-      const float* scales = weights.scales() + column;
-      const int32_t* weight_sums = weights.sums() + column;
       finish_row(product, first_row + i, column, true, [&](size_t j) {
         const Words exact = Words::load(row_sums + j) - zero * Words::load(weight_sums + j);
         return fma(to_float(exact), row_scale * Lanes::load(scales + j), Lanes::load(bias + j));
