@@ -157,7 +157,7 @@ def main() -> None:
 
     facts = {
         "machine": machine(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": run("git", "describe", "--always", "--dirty")[0],
         **next(line["facts"] for line in lines if "facts" in line),

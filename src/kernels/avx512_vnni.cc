@@ -1,48 +1,13 @@
 // The kernels for AVX-512 with the dot products of bytes (VNNI).
 #if defined(__x86_64__)
 
-#include <immintrin.h>
+#define BGEM3_SET avx512_vnni
+#define BGEM3_SET_HAS_VNNI true
+#define BGEM3_SET_HAS_BF16 false
+#include "kernels/avx512_inl.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <limits>
-#include <type_traits>
-
-#include "kernels/float_mode.h"
-#include "kernels/ops.h"
-
-// A region, not flags for the whole file: inline functions of the standard library stay what they are everywhere else.
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
-                             apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 warns inside its own header of these intrinsics
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
-#endif
 namespace bgem3 {
-namespace {
-namespace avx512_vnni {
-
-constexpr bool kHasVnni = true, kHasBf16 = false;
-constexpr int kTileRows = 12;  // 24 of the 32 registers hold sums
-constexpr int kTileVectors = 2;
-#include "kernels/lanes_avx512.h"
-//
-#include "kernels/ops_inl.h"
-
-}  // namespace avx512_vnni
-}  // namespace
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-
 constinit const Ops kAvx512VnniOps = avx512_vnni::make_ops("avx512_vnni", false);
-
 }  // namespace bgem3
 
 #endif
