@@ -141,7 +141,7 @@ def figures(rate: float, mean_cosine: float, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def results() -> dict[str, Any]:
-    """Three engines of int8, one of f32, one that failed."""
+    """Engines of int8, dynamic and static; one of f32; one that failed."""
     return {
         "run": {"date": "2026-01-02 03:04", "machine": "A <machine> & more", "threads": "2", "commit": "abc"},
         "versions": {"openvino": "1.0"},
@@ -150,6 +150,7 @@ def results() -> dict[str, Any]:
             "openvino-w8": figures(500, 0.997),
             "onnxruntime-int8": figures(400, 0.996),
             "openvino-nncf": figures(800, 0.98),
+            "openvino-nncf-bf16": figures(700, 0.999),
             "st-f32": figures(100, 1.0) | {MIX_DEFAULTS: {"best": 50.0}},
             "llama-q8": {"gap": "not installed: no compiler", "measured": "2026-01-02 03:04"},
             "ctranslate2-int8": figures(300, 0.997, L8192={"gap": "out of memory"}, measured="2025-12-31 00:00"),

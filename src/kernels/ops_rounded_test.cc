@@ -26,17 +26,6 @@ class RoundedOpsTest : public testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Isa, RoundedOpsTest, testing::ValuesIn(present_isas()),
                          [](const auto& test) { return test.param; });
 
-// Every eighth value is one of the largest denormal numbers, of either sign.
-Matrix<BFloat16> random_bf16(size_t rows, size_t columns, unsigned seed, float width = 1, bool denormals = false) {
-  Matrix<BFloat16> matrix(rows, columns);
-  const std::vector<float> values = random_values(rows * columns, seed, width);
-  for (size_t i = 0; i < values.size(); i++) {
-    BFloat16& value = matrix.rows(rows).row(i / columns)[i % columns];
-    value = BFloat16(values[i]);
-    if (denormals && i % 8 == 5) value.bits = static_cast<uint16_t>((value.bits & 0x8000) | 0x7F);
-  }
-  return matrix;
-}
 
 // ---- Matrix product ----
 

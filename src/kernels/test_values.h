@@ -29,6 +29,18 @@ inline Matrix<float> random_matrix(size_t rows, size_t columns, unsigned seed, f
   return matrix;
 }
 
+// `denormals`: every eighth value is one of the largest denormal numbers, of either sign.
+inline Matrix<BFloat16> random_bf16(size_t rows, size_t columns, unsigned seed, float width = 1, bool denormals = false) {
+  Matrix<BFloat16> matrix(rows, columns);
+  const std::vector<float> values = random_values(rows * columns, seed, width);
+  for (size_t i = 0; i < values.size(); i++) {
+    BFloat16& value = matrix.rows(rows).row(i / columns)[i % columns];
+    value = BFloat16(values[i]);
+    if (denormals && i % 8 == 5) value.bits = static_cast<uint16_t>((value.bits & 0x8000) | 0x7F);
+  }
+  return matrix;
+}
+
 // True if the values of two views of one shape are the same byte for byte; padding is not looked at.
 template <typename T, typename U>
 bool same_bits(View<T> a, View<U> b) {
