@@ -112,12 +112,11 @@ TEST_P(AttentionTest, IsExactToFloat32) {
   for (const size_t tokens : {1, 2, 12, 13, 31, 32, 33, 48, 49, 255, 256, 257, 300, 513}) {
     for (const size_t head_size : {1, 12, 32, 64, 80}) {
       AttentionCase<float> test(tokens, head_size);
-      for_some_results(test, ops(),
-                       [&](size_t i, size_t j, double found, double expected, double size, double widest) {
-                         // A score's rounding (its size times 2^-24, a few times) is a relative error of its weight.
-                         ASSERT_NEAR(found, expected, (4 * widest + 16) * 0x1p-24 * size)
-                             << tokens << " tokens, head " << head_size << ", " << i << ", " << j;
-                       });
+      for_some_results(test, ops(), [&](size_t i, size_t j, double found, double expected, double size, double widest) {
+        // A score's rounding (its size times 2^-24, a few times) is a relative error of its weight.
+        ASSERT_NEAR(found, expected, (4 * widest + 16) * 0x1p-24 * size)
+            << tokens << " tokens, head " << head_size << ", " << i << ", " << j;
+      });
     }
   }
 }
@@ -126,18 +125,16 @@ TEST_P(AttentionTest, IsExactToBf16) {
   for (const size_t tokens : {1, 2, 3, 13, 31, 32, 33, 49, 255, 257, 513}) {
     for (const size_t head_size : {1, 3, 12, 33, 64, 80}) {
       AttentionCase<BFloat16> test(tokens, head_size);
-      for_some_results(test, ops(),
-                       [&](size_t i, size_t j, double found, double expected, double size, double widest) {
-                         // Relative to the terms: a weight's rounding to bf16 (2^-8) and its error before (1.1e-4, as
-                         // much again for their sum and for each tile's factor), and a score's rounding in f32, at
-                         // most 2^-24 for each step of its sum. Then the result's own rounding to bf16.
-                         const double tiles = std::ceil(static_cast<double>(tokens) / kKeyTile);
-                         const double relative = 0x1p-8 + 1.1e-4 * (1 + tiles) +
-                                                 2 * widest * (static_cast<double>(head_size) + 4) * 0x1p-24;
-                         ASSERT_NEAR(found, expected,
-                                     relative * size + 0x1p-8 * (std::fabs(expected) + relative * size))
-                             << tokens << " tokens, head " << head_size << ", " << i << ", " << j;
-                       });
+      for_some_results(test, ops(), [&](size_t i, size_t j, double found, double expected, double size, double widest) {
+        // Relative to the terms: a weight's rounding to bf16 (2^-8) and its error before (1.1e-4, as
+        // much again for their sum and for each tile's factor), and a score's rounding in f32, at
+        // most 2^-24 for each step of its sum. Then the result's own rounding to bf16.
+        const double tiles = std::ceil(static_cast<double>(tokens) / kKeyTile);
+        const double relative =
+            0x1p-8 + 1.1e-4 * (1 + tiles) + 2 * widest * (static_cast<double>(head_size) + 4) * 0x1p-24;
+        ASSERT_NEAR(found, expected, relative * size + 0x1p-8 * (std::fabs(expected) + relative * size))
+            << tokens << " tokens, head " << head_size << ", " << i << ", " << j;
+      });
     }
   }
 }
