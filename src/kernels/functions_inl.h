@@ -66,8 +66,8 @@ inline Lanes gelu_for_rounded(Lanes x) {
   return x * fma(p, inside, half);
 }
 
-// 2^x for x <= 1, 0 where that is denormal; for weights that are rounded to bf16, in FlushDenormals mode. Relative error
-// below 1.1e-4.
+// 2^x for x <= 1, 0 where that is denormal; for weights that are rounded to bf16, in FlushDenormals mode. Relative
+// error below 1.1e-4.
 inline Lanes exp2_for_rounded(Lanes x) {
   const Lanes n = nearest_integer(x);
   const Lanes r = x - n;

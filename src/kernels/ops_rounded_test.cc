@@ -26,7 +26,6 @@ class RoundedOpsTest : public testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Isa, RoundedOpsTest, testing::ValuesIn(present_isas()),
                          [](const auto& test) { return test.param; });
 
-
 // ---- Matrix product ----
 
 // A product with random inputs of the type of its weights. Weights are exact in that type, so that `w` is what the

@@ -54,8 +54,8 @@ constexpr size_t kPrefetchBytes = 2048;
 // Adds x[0..Rows) * w^T over `steps` steps to the sums y, or stores them (`first`). w: [steps][32][kStep], this tile's
 // columns first. `widened`, for tiles that widen: where the weights go, [steps][32], this tile's columns first.
 template <typename Tile, int Rows>
-[[gnu::noinline]] void multiply_tile(const typename Tile::X* x, size_t x_stride, const typename Tile::W* w, size_t steps,
-                          bool first, float* y, size_t y_stride, float* widened) {
+[[gnu::noinline]] void multiply_tile(const typename Tile::X* x, size_t x_stride, const typename Tile::W* w,
+                                     size_t steps, bool first, float* y, size_t y_stride, float* widened) {
   constexpr size_t kPanelStep = kPanelColumns * Tile::kStep;
   typename Tile::Sums sums[Rows][kTileVectors];
 #pragma GCC unroll 12
@@ -120,8 +120,8 @@ inline void multiply_rows(int rows, const typename Tile::X* x, size_t x_stride, 
 
 // y[rows][32] (+)= x[rows][depth] * panel^T for up to kTileRows rows, sums cut at multiples of `block`.
 template <typename Tile>
-inline void multiply_strip(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block,
-                                      bool first, float* y, size_t y_stride, float* widened = nullptr) {
+inline void multiply_strip(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block, bool first,
+                           float* y, size_t y_stride, float* widened = nullptr) {
   for (size_t k = 0; k < x.columns; k += block) {
     const size_t steps = (std::min(block, x.columns - k) + Tile::kStep - 1) / Tile::kStep;
     multiply_rows<Tile>(static_cast<int>(x.rows), x.data + k, x.stride, panel + k * kPanelColumns, steps,

@@ -30,7 +30,8 @@ inline Matrix<float> random_matrix(size_t rows, size_t columns, unsigned seed, f
 }
 
 // `denormals`: every eighth value is one of the largest denormal numbers, of either sign.
-inline Matrix<BFloat16> random_bf16(size_t rows, size_t columns, unsigned seed, float width = 1, bool denormals = false) {
+inline Matrix<BFloat16> random_bf16(size_t rows, size_t columns, unsigned seed, float width = 1,
+                                    bool denormals = false) {
   Matrix<BFloat16> matrix(rows, columns);
   const std::vector<float> values = random_values(rows * columns, seed, width);
   for (size_t i = 0; i < values.size(); i++) {
