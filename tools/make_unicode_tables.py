@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/unicode_tables.cc: what the tokenizer has to know about every code point.
+"""Writes src/tokenizer/unicode_tables.cc and src/chunker/break_tables.cc: what both have to know about code points.
 
-The tables follow the Hugging Face `tokenizers` library 0.22.2, whose parts come from different Unicode versions:
+The chunker's are Word_Break and Sentence_Break of Unicode 16. The tokenizer's follow the Hugging Face `tokenizers`
+library 0.22.2, whose parts come from different Unicode versions:
 
 =====================================  =======  ===================================================================
 what                                   Unicode  the library takes it from
@@ -35,13 +36,21 @@ import uniseg
 from uniseg.derived import IndicConjunctBreak, alphabetic, indic_conjunct_break
 from uniseg.emoji import extended_pictographic
 from uniseg.graphemecluster import grapheme_cluster_break
+from uniseg.sentencebreak import sentence_break
+from uniseg.wordbreak import word_break
 
-OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "src" / "tokenizer" / "unicode_tables.cc"
+SOURCES = pathlib.Path(__file__).resolve().parent.parent / "src"
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 BLOCK = 128
 
 # The order of enum GraphemeBreak in unicode_tables.h, by the short names of the Unicode property values.
 GRAPHEME_BREAKS = "Other CR LF Control Extend ZWJ Regional_Indicator Prepend SpacingMark L V T LV LVT".split()
+# The orders of enum WordBreak and SentenceBreak in src/chunker/break_tables.h.
+WORD_BREAKS = (
+    "Other CR LF Newline Extend ZWJ Format Regional_Indicator Katakana Hebrew_Letter ALetter Single_Quote Double_Quote "
+    "MidNumLet MidLetter MidNum Numeric ExtendNumLet WSegSpace"
+).split()
+SENTENCE_BREAKS = "Other CR LF Sep Extend Format Sp Lower Upper OLetter Numeric ATerm SContinue STerm Close".split()
 CONJUNCT_BREAKS = [
     IndicConjunctBreak.NONE,
     IndicConjunctBreak.CONSONANT,
@@ -152,6 +161,13 @@ def two_stage(name: str, c_type: str, values: list[int]) -> str:
     return array(f"{name}Index", "uint16_t", index) + "\n" + array(f"{name}Blocks", c_type, flat)
 
 
+def write(path: str, first_line: str, namespace: str, tables: list[str]) -> None:
+    """One file of tables, with the header of its name."""
+    lines = [f"// {first_line}: do not edit. Tables take many lines.", "// clang-format off"]
+    lines += [f'#include "{path.removesuffix(".cc")}.h"\n', f"namespace {namespace} {{\n"]
+    (SOURCES / path).write_text("\n".join([*lines, *tables, f"}}  // namespace {namespace}\n"]))
+
+
 def main() -> None:
     """Computes and writes the tables."""
     assert unicodedata2.unidata_version == "16.0.0" and uniseg.unidata_version == "16.0.0"
@@ -170,28 +186,36 @@ def main() -> None:
 
     nfd, nfd_pool = sequences(decompose)
     lower, lower_pool = sequences(lower_case)
-    OUTPUT.write_text(
-        "\n".join(
-            [
-                "// Written by tools/make_unicode_tables.py (Unicode 16, with parts of 8, 9 and 17): do not edit. "
-                "Tables take many lines.",
-                "// clang-format off",
-                '#include "tokenizer/unicode_tables.h"\n',
-                "namespace bgem3::unicode {\n",
-                two_stage("kCluster", "uint8_t", per_code_point(cluster)),
-                two_stage("kFlags", "uint8_t", per_code_point(lambda c: flags(c, unicode_8))),
-                two_stage(
-                    "kCombiningClass",
-                    "uint8_t",
-                    per_code_point(lambda c: unicodedata2.combining(chr(c)) if c in unicode_9 else 0),
-                ),
-                two_stage("kDecomposition", "uint16_t", nfd),
-                array("kDecompositionPool", "char32_t", nfd_pool),
-                two_stage("kLower", "uint16_t", lower),
-                array("kLowerPool", "char32_t", lower_pool),
-                "}  // namespace bgem3::unicode\n",
-            ]
-        )
+    write(
+        "tokenizer/unicode_tables.cc",
+        "Written by tools/make_unicode_tables.py (Unicode 16, with parts of 8, 9 and 17)",
+        "bgem3::unicode",
+        [
+            two_stage("kCluster", "uint8_t", per_code_point(cluster)),
+            two_stage("kFlags", "uint8_t", per_code_point(lambda c: flags(c, unicode_8))),
+            two_stage(
+                "kCombiningClass",
+                "uint8_t",
+                per_code_point(lambda c: unicodedata2.combining(chr(c)) if c in unicode_9 else 0),
+            ),
+            two_stage("kDecomposition", "uint16_t", nfd),
+            array("kDecompositionPool", "char32_t", nfd_pool),
+            two_stage("kLower", "uint16_t", lower),
+            array("kLowerPool", "char32_t", lower_pool),
+        ],
+    )
+    write(
+        "chunker/break_tables.cc",
+        "Written by tools/make_unicode_tables.py (Unicode 16)",
+        "bgem3::unicode",
+        [
+            two_stage("kWord", "uint8_t", per_code_point(lambda c: WORD_BREAKS.index(word_break(chr(c)).value))),
+            two_stage(
+                "kSentence",
+                "uint8_t",
+                per_code_point(lambda c: SENTENCE_BREAKS.index(sentence_break(chr(c)).value)),
+            ),
+        ],
     )
 
 

@@ -1,0 +1,36 @@
+#include "chunker/words.h"
+
+#include "chunker/break_test_file.h"
+
+namespace bgem3 {
+namespace {
+
+using Parts = std::vector<std::string>;
+
+Parts words(const std::string& text) { return test::parts(text, word_end); }
+
+TEST(Words, PassUnicodesOwnTests) { test::run_break_test_file("WordBreakTest.txt", word_end); }
+
+TEST(Words, KeepApostrophesAndNumbersTogether) {
+  EXPECT_EQ(words("can't pay 3,141.5 now"), (Parts{"can't", " ", "pay", " ", "3,141.5", " ", "now"}));
+  EXPECT_EQ(words("a/b.c"), (Parts{"a", "/", "b.c"}));
+}
+
+TEST(Words, DivideScriptsWithoutSpaces) {
+  EXPECT_EQ(words("海は広い"), (Parts{"海", "は", "広", "い"}));
+  EXPECT_EQ(words("カタカナ語"), (Parts{"カタカナ", "語"}));
+}
+
+TEST(Words, KeepMarksJoinersAndFlagsTogether) {
+  EXPECT_EQ(words("e\u0301a"), Parts{"e\u0301a"});
+  EXPECT_EQ(words("👩‍👧🇩🇪🇫🇷"), (Parts{"👩‍👧", "🇩🇪", "🇫🇷"}));
+}
+
+TEST(Words, TakeLinearTimeWhereRulesLookAhead) {
+  std::string marks;
+  for (int i = 0; i < 1'000'000; ++i) marks += "\u0301";
+  EXPECT_EQ(words("a:" + marks + "1").size(), 3u);
+}
+
+}  // namespace
+}  // namespace bgem3
