@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bgem3/error.h"
 #include "bgem3/tokenizer.h"
 
 namespace bgem3 {
