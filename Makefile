@@ -43,6 +43,7 @@ demo: program $(filter $(DEMO_MODEL),$(MODEL))  ## embed and search real text wi
 	tools/demo $(MODEL)
 
 test: dev $(VENV)/installed $(DEMO_MODEL)  ## build and run every test, C++ and Python
+	tools/install_packages tests/debian-packages.txt
 	ctest --preset dev
 	BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests
 

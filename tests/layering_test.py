@@ -16,11 +16,12 @@ from support import ROOT
 ALLOWED: dict[str, set[str]] = {
     "base": set(),
     "tokenizer": {"base"},
+    "chunker": {"base", "tokenizer"},
     "kernels": {"base"},
     "model": {"base", "kernels"},
     "encoder": {"base", "kernels", "model"},
-    "embedder": {"base", "tokenizer", "kernels", "model", "encoder"},
-    "generator": {"base", "tokenizer", "kernels", "model", "encoder", "embedder"},
+    "embedder": {"base", "tokenizer", "chunker", "kernels", "model", "encoder"},
+    "generator": {"base", "tokenizer", "chunker", "kernels", "model", "encoder", "embedder"},
 }
 
 # Third-party and machine-specific headers: where they may be included. Others in angle brackets are those of the
@@ -118,6 +119,8 @@ def test_environment_is_read_in_one_place() -> None:
         ("src/tokenizer/unigram.cc", '#include "model/weights.h"'),
         ("src/model/weights.cc", '#include "tokenizer/utf8.h"'),
         ("src/model/weights.cc", '#include "encoder/encoder.h"'),
+        ("src/tokenizer/unigram.cc", '#include "chunker/words.h"'),
+        ("src/chunker/measure.cc", '#include "model/model_files.h"'),
         ("src/kernels/ops.h", '  #  include "model/tensor.h"'),
         ("src/encoder/encoder.cc", '#include "embedder/scheduler.h"'),
         ("src/encoder/encoder_test.cc", '#include "tokenizer/utf8.h"'),

@@ -35,6 +35,13 @@ void check(const ChunkingConfig& config, const Tokenizer* tokenizer) {
                             "overlap: expected at most target_chunk_size - min_chunk_size = {}, found {}",
                             config.target_chunk_size - config.min_chunk_size, config.overlap);
   }
+  const size_t around = in_tokens ? count_tokens("", config, *tokenizer) : 0;
+  if (config.max_chunk_size - config.overlap <= around) {
+    fail<InvalidInputError>(
+        ErrorCode::invalid_input,
+        "max_chunk_size: expected more than the {} {} around every text and the overlap of {}, found {}", around,
+        config.unit, config.overlap, config.max_chunk_size);
+  }
 }
 
 std::map<std::string, std::string> document_metadata(const ChunkContext& context) {
@@ -86,12 +93,6 @@ std::vector<DocumentChunk> TextChunker::chunk_text(std::string_view text, const 
   }
   const Document document(text);
   const Measure measure(document, config_, tokenizer_.get());
-  if (measure.fixed() + config_.overlap >= config_.max_chunk_size) {
-    fail<InvalidInputError>(
-        ErrorCode::invalid_input,
-        "max_chunk_size: expected more than the {} tokens around every text and the overlap of {}, found {}",
-        measure.fixed(), config_.overlap, config_.max_chunk_size);
-  }
   const std::vector<Span> spans = Assembly(document, measure, config_).run();
 
   const std::map<std::string, std::string> about_document = document_metadata(context);

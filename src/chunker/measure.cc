@@ -1,5 +1,7 @@
 #include "chunker/measure.h"
 
+#include <string>
+
 #include "tokenizer/utf8.h"
 
 namespace bgem3 {
@@ -20,6 +22,13 @@ size_t window_end(const Document& document, size_t begin) {
 
 }  // namespace
 
+size_t count_tokens(std::string_view text, const ChunkingConfig& config, const Tokenizer& tokenizer) {
+  EncodeOptions options;
+  options.special_tokens_in_text = config.special_tokens_in_text;
+  if (config.prompt.empty()) return tokenizer.encode(text, options).ids.size();
+  return tokenizer.encode(config.prompt + std::string(text), options).ids.size();
+}
+
 Measure::Measure(const Document& document, const ChunkingConfig& config, const Tokenizer* tokenizer)
     : document_(document),
       config_(config),
@@ -27,7 +36,7 @@ Measure::Measure(const Document& document, const ChunkingConfig& config, const T
       in_tokens_(config.unit == "tokens"),
       starts_(document.text().size()) {
   if (in_tokens_) {
-    fixed_ = count_tokens("");
+    fixed_ = count_tokens("", config, *tokenizer);
     mark_tokens();
   } else {
     for (size_t at = 0; at < document.text().size(); at += utf8::length(document.text()[at])) starts_.insert(at);
@@ -48,14 +57,5 @@ void Measure::mark_tokens() {
     begin = end;
   }
 }
-
-size_t Measure::count_tokens(std::string_view text) const {
-  EncodeOptions options;
-  options.special_tokens_in_text = config_.special_tokens_in_text;
-  if (config_.prompt.empty()) return tokenizer_->encode(text, options).ids.size();
-  return tokenizer_->encode(config_.prompt + std::string(text), options).ids.size();
-}
-
-size_t Measure::tokens(ByteRange range) const { return tokenizer_ ? count_tokens(document_.text(range)) : 0; }
 
 }  // namespace bgem3

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
+#include <string_view>
 
 #include "bgem3/chunker.h"
 #include "chunker/document.h"
 
 namespace bgem3 {
+
+// The tokens of a chunk with this text: those around it and the prompt's included.
+size_t count_tokens(std::string_view text, const ChunkingConfig& config, const Tokenizer& tokenizer);
 
 class Measure {
  public:
@@ -21,10 +24,11 @@ class Measure {
   // The size of a chunk, exactly. Cost: tokenizes it.
   size_t exact(ByteRange range) const { return in_tokens_ ? tokens(range) : estimate(range); }
   // What the model will count; 0 without a tokenizer.
-  size_t tokens(ByteRange range) const;
+  size_t tokens(ByteRange range) const {
+    return tokenizer_ ? count_tokens(document_.text(range), config_, *tokenizer_) : 0;
+  }
 
  private:
-  size_t count_tokens(std::string_view text) const;
   void mark_tokens();
 
   const Document& document_;

@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/sha256.h"
+#include "bgem3/chunker.h"
 #include "bgem3/embedder.h"
 #include "kernels/ops.h"
 #include "model/config.h"
@@ -159,6 +160,11 @@ ModelInfo describe_model(const OpenOptions& options) { return open_model(options
 
 Tokenizer open_tokenizer(const std::string& model) {
   return Tokenizer::from_file(find_model(model).path("tokenizer.json"));
+}
+
+TextChunker open_chunker(const ChunkingConfig& config) {
+  if (config.unit != "tokens") return TextChunker(config, nullptr);
+  return TextChunker(config, std::make_shared<const Tokenizer>(open_tokenizer(config.model_name)));
 }
 
 }  // namespace bgem3
