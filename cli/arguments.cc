@@ -28,6 +28,7 @@ Examples:
   bgem3 embed --model ./minilm < texts.txt        to standard output, as JSON lines
   bgem3 search passages.txt --query "how deep is the sea" --top 5
   bgem3 tokenize texts.txt | head                 token ids and byte offsets
+  bgem3 chunk book.md > chunks.jsonl              a document in parts that fit the model
   bgem3 info --json                               the model, its files, this machine
 )";
 
@@ -42,14 +43,17 @@ Examples:
   bgem3 embed texts.txt -o vectors.npy
   bgem3 embed corpus.jsonl --text-field body --id-field doc_id -o vectors.jsonl
   cat texts.txt | bgem3 embed --model ./minilm --threads 4 > vectors.jsonl
+  bgem3 embed book.md --chunk 512 -o vectors.npy           # in chunks; vectors.chunks.jsonl has each row's
   bgem3 embed dirty.jsonl --on-error skip -o vectors.npy   # bad records: vectors.rejected.jsonl
 )";
 
 constexpr const char* kInputFooter =
     R"(Input: files are read one after the other; - is standard input. With --input-format auto, names that end in
-.jsonl or .ndjson are JSONL and .txt is lines; any other input is JSONL if its first line begins with '{'. As lines,
-every line is a text, empty ones too. As JSONL, blank lines are passed over, a record without an id gets its row (from
-0, over all files), and records that are not valid UTF-8 are always rejected. A line may have 64 MiB.)";
+.jsonl or .ndjson are JSONL; of other inputs but .txt and .md, those whose first line begins with '{'. What is not JSONL
+is lines, or a document where documents are chunked. As lines, every line is a text, empty ones too. As document, the
+whole file is one text with the file's name as its id. As JSONL, blank lines are passed over, a record without an id
+gets its row (from 0, over all files), and records that are not valid UTF-8 are always rejected. A line or document may
+have 64 MiB.)";
 
 constexpr const char* kTokenizeHelp =
     R"(Show how texts become tokens: JSON lines with id, ids, tokens, offsets (bytes) and truncated.
@@ -58,6 +62,18 @@ Examples:
   bgem3 tokenize texts.txt
   echo "Hello world" | bgem3 tokenize --model ./minilm
   bgem3 tokenize corpus.jsonl --max-length 512 -o tokens.jsonl
+)";
+
+constexpr const char* kChunkHelp =
+    R"(Cut documents into chunks that fit a model.
+
+JSON lines: id, document, index, text, tokens, type, bytes, characters, headings. A file is one document, in JSONL each
+record is one.
+
+Examples:
+  bgem3 chunk book.md
+  bgem3 chunk corpus.jsonl --max 256 --overlap 32 -o chunks.jsonl
+  bgem3 chunk notes.txt --unit characters --max 2000      # needs no model
 )";
 
 constexpr const char* kInfoHelp =
@@ -115,10 +131,11 @@ void choice(CLI::App& app, const std::string& name, T& value, Choices<T> choices
       ->type_name(names);
 }
 
-// A whole number in [1, most]. CLI11 would print the range into the help.
+// A whole number in [least, most]. CLI11 would print the range into the help.
 template <typename T>
-CLI::Option* count(CLI::App& app, const std::string& name, T& value, T most, const std::string& description) {
-  return app.add_option(name, value, description)->check(CLI::Range(T{1}, most).description(""));
+CLI::Option* count(CLI::App& app, const std::string& name, T& value, T most, const std::string& description,
+                   T least = 1) {
+  return app.add_option(name, value, description)->check(CLI::Range(least, most).description(""));
 }
 
 // A positive number of bytes: "800M", "1.5G", "2GiB", "1000000". K, M and G are powers of 1,024, as KiB, MiB and GiB.
@@ -140,9 +157,24 @@ size_t parse_bytes(const std::string& option, const std::string& given) {
       "{}: expected a number of bytes such as 800M or 1.5G (K, M, G, KiB, MiB, GiB), found '{}'", option, given));
 }
 
+constexpr size_t kMostChunkSize = size_t{1} << 40;
+
+// The library's sizes, in proportion to another maximum.
+ChunkingConfig chunking_up_to(size_t max_chunk_size) {
+  ChunkingConfig config;
+  const auto scale = [&](size_t size) { return size * max_chunk_size / ChunkingConfig().max_chunk_size; };
+  config.target_chunk_size = scale(config.target_chunk_size);
+  config.min_chunk_size = scale(config.min_chunk_size);
+  config.max_chunk_size = max_chunk_size;
+  return config;
+}
+
 void add_input(CLI::App& app, InputOptions& input) {
   choice<InputFormat>(app, "--input-format", input.format,
-                      {{"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl}, {"auto", InputFormat::detect}},
+                      {{"lines", InputFormat::lines},
+                       {"jsonl", InputFormat::jsonl},
+                       {"document", InputFormat::document},
+                       {"auto", InputFormat::detect}},
                       "How texts stand in the input [auto]");
   app.add_option("--text-field", input.text_field, "JSONL: the member that is the text")
       ->capture_default_str()
@@ -180,13 +212,17 @@ void add_machine(CLI::App& app, OpenOptions& open) {
       ->type_name("FOLDER");
 }
 
+void add_special_tokens_rule(CLI::App& app, SpecialTokensInText& special) {
+  choice<SpecialTokensInText>(app, "--special-tokens-in-text", special,
+                              {{"match", SpecialTokensInText::match}, {"escape", SpecialTokensInText::escape}},
+                              "What \"<s>\" or \"[SEP]\" in a text become: special tokens, or characters [match]");
+}
+
 void add_text_rules(CLI::App& app, size_t& max_tokens, SpecialTokensInText& special, InvalidUtf8& invalid) {
   count(app, "--max-length", max_tokens, size_t{1} << 40,
         "Most tokens of a text; longer ones are truncated [the model's limit]")
       ->type_name("TOKENS");
-  choice<SpecialTokensInText>(app, "--special-tokens-in-text", special,
-                              {{"match", SpecialTokensInText::match}, {"escape", SpecialTokensInText::escape}},
-                              "What \"<s>\" or \"[SEP]\" in a text become: special tokens, or characters [match]");
+  add_special_tokens_rule(app, special);
   choice<InvalidUtf8>(app, "--invalid-utf8", invalid,
                       {{"error", InvalidUtf8::error}, {"replace", InvalidUtf8::replace}},
                       "Text that is not UTF-8: reject it, or put U+FFFD in its place [error]");
@@ -227,6 +263,11 @@ CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
       ->type_name("TEXT");
   app->add_option("--prompt-name", args.prompt_name, "The same, by its name in config_sentence_transformers.json")
       ->type_name("NAME");
+  app->add_option_function<size_t>(
+         "--chunk", [&args](size_t most) { args.chunking = chunking_up_to(most); },
+         "Texts are whole documents: embed each in chunks of at most so many tokens")
+      ->check(CLI::Range(size_t{1}, kMostChunkSize).description(""))
+      ->type_name("TOKENS");
   add_machine(*app, args.open);
   add_run(*app, args.on_error, args.quiet);
   return app;
@@ -240,6 +281,34 @@ CLI::App* add_tokenize(CLI::App& program, TokenizeArguments& args) {
   add_model(*app, args.model);
   add_input(*app, args.input);
   add_text_rules(*app, args.max_tokens, args.special_tokens_in_text, args.invalid_utf8);
+  add_run(*app, args.on_error, args.quiet);
+  return app;
+}
+
+CLI::App* add_chunk(CLI::App& program, ChunkArguments& args) {
+  CLI::App* app = program.add_subcommand("chunk", kChunkHelp);
+  args.input.plain = InputFormat::document;
+  app->add_option("FILE", args.input.files, "Documents; - or none: standard input")->type_name("");
+  add_output(*app, args.output, args.overwrite, "FILE.jsonl [standard output]");
+  add_model(*app, args.config.model_name);
+  choice<std::string>(
+      *app, "--unit", args.config.unit, {{"tokens", "tokens"}, {"characters", "characters"}},
+      "What sizes count: tokens of the model, those around every text included, or characters [tokens]");
+  count(*app, "--max", args.config.max_chunk_size, kMostChunkSize, "Largest chunk")
+      ->capture_default_str()
+      ->type_name("SIZE");
+  count(*app, "--target", args.config.target_chunk_size, kMostChunkSize,
+        "What chunks of a long section come close to [25/32 of --max]")
+      ->type_name("SIZE");
+  count(*app, "--min", args.config.min_chunk_size, kMostChunkSize,
+        "A smaller chunk is joined with a neighbour where both fit [25/256 of --max]", size_t{0})
+      ->type_name("SIZE");
+  count(*app, "--overlap", args.config.overlap, kMostChunkSize, "Most that a chunk repeats of the one before",
+        size_t{0})
+      ->capture_default_str()
+      ->type_name("SIZE");
+  add_input(*app, args.input);
+  add_special_tokens_rule(*app, args.config.special_tokens_in_text);
   add_run(*app, args.on_error, args.quiet);
   return app;
 }
@@ -312,10 +381,12 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
 
   EmbedArguments embed;
   TokenizeArguments tokenize;
+  ChunkArguments chunk;
   InfoArguments info;
   SearchArguments search;
   const CLI::App* embed_app = add_embed(program, embed);
   const CLI::App* tokenize_app = add_tokenize(program, tokenize);
+  const CLI::App* chunk_app = add_chunk(program, chunk);
   add_info(program, info);
   const CLI::App* search_app = add_search(program, search);
 
@@ -336,12 +407,27 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
     exclusive(*embed_app, "--normalize", "--no-normalize");
     exclusive(*embed_app, "--prompt", "--prompt-name");
     embed.prompt_given = embed_app->count("--prompt") > 0;
+    if (embed.chunking) {
+      embed.input.plain = InputFormat::document;
+      if (embed.embed.invalid_utf8 == InvalidUtf8::replace) {
+        throw UsageError(
+            "--chunk and --invalid-utf8 replace exclude each other: chunks are places in the text as it is");
+      }
+    }
     if (would_wait(embed.input)) return ShowText{program.help()};
     return embed;
   }
   if (tokenize_app->parsed()) {
     if (would_wait(tokenize.input)) return ShowText{program.help()};
     return tokenize;
+  }
+  if (chunk_app->parsed()) {
+    const ChunkingConfig scaled = chunking_up_to(chunk.config.max_chunk_size);
+    if (chunk_app->count("--target") == 0) chunk.config.target_chunk_size = scaled.target_chunk_size;
+    if (chunk_app->count("--min") == 0) chunk.config.min_chunk_size = scaled.min_chunk_size;
+    chunk.count_tokens = chunk.config.unit == "tokens" || chunk_app->count("--model") > 0;
+    if (would_wait(chunk.input)) return ShowText{program.help()};
+    return chunk;
   }
   if (search_app->parsed()) {
     if (would_wait(search.input)) return ShowText{program.help()};

@@ -1,10 +1,12 @@
 // The command line as data. Start at parse_arguments.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "bgem3/chunker.h"
 #include "bgem3/options.h"
 #include "rejections.h"
 #include "text_reader.h"
@@ -20,6 +22,7 @@ struct EmbedArguments {
   InputOptions input;
   OpenOptions open;
   EmbedOptions embed;
+  std::optional<ChunkingConfig> chunking;  // records are documents, to be embedded in chunks
   std::string prompt_name;
   bool prompt_given = false;  // --prompt, also an empty one: then the model's default prompt is not used
   std::string output;         // "" and "-": standard output
@@ -34,6 +37,16 @@ struct TokenizeArguments {
   size_t max_tokens = 0;  // 0: the model's limit
   SpecialTokensInText special_tokens_in_text = SpecialTokensInText::match;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
+  std::string output;
+  OnError on_error = OnError::fail;
+  bool overwrite = false;
+  bool quiet = false;
+};
+
+struct ChunkArguments {
+  InputOptions input;
+  ChunkingConfig config;
+  bool count_tokens = true;  // false: in characters, and no model was named
   std::string output;
   OnError on_error = OnError::fail;
   bool overwrite = false;
@@ -59,7 +72,8 @@ struct SearchArguments {
   bool quiet = false;
 };
 
-using Arguments = std::variant<ShowText, EmbedArguments, TokenizeArguments, InfoArguments, SearchArguments>;
+using Arguments =
+    std::variant<ShowText, EmbedArguments, TokenizeArguments, ChunkArguments, InfoArguments, SearchArguments>;
 
 // Throws UsageError: one line that names the option and what it takes. `stdin_is_terminal`: a command that would wait
 // for somebody to type texts answers with its help instead.

@@ -146,10 +146,45 @@ TEST(Arguments, TokenizeAndInfo) {
   EXPECT_EQ(info.open.model, "m");
 }
 
+TEST(Arguments, ChunkSizesFollowTheMaximum) {
+  const auto sizes = [](std::vector<const char*> words) {
+    words.insert(words.begin(), {"chunk", "a.md"});
+    const ChunkingConfig config = std::get<ChunkArguments>(parse(words)).config;
+    return std::vector<size_t>{config.min_chunk_size, config.target_chunk_size, config.max_chunk_size, config.overlap};
+  };
+  EXPECT_EQ(sizes({}), (std::vector<size_t>{50, 400, 512, 0}));
+  EXPECT_EQ(sizes({"--max", "256"}), (std::vector<size_t>{25, 200, 256, 0}));
+  EXPECT_EQ(sizes({"--max", "256", "--target", "250", "--min", "0", "--overlap", "9"}),
+            (std::vector<size_t>{0, 250, 256, 9}));
+}
+
+TEST(Arguments, ChunkInCharactersNeedsNoModel) {
+  const auto args = std::get<ChunkArguments>(parse({"chunk", "-"}));
+  EXPECT_EQ(args.config.unit, "tokens");
+  EXPECT_EQ(args.config.model_name, "BAAI/bge-m3");
+  EXPECT_EQ(args.input.plain, InputFormat::document);
+  EXPECT_TRUE(args.count_tokens);
+  EXPECT_FALSE(std::get<ChunkArguments>(parse({"chunk", "-", "--unit", "characters"})).count_tokens);
+  EXPECT_TRUE(std::get<ChunkArguments>(parse({"chunk", "-", "--unit", "characters", "--model", "m"})).count_tokens);
+}
+
+TEST(Arguments, EmbedInChunks) {
+  const auto args = std::get<EmbedArguments>(parse({"embed", "-", "--chunk", "256"}));
+  ASSERT_TRUE(args.chunking);
+  EXPECT_EQ(args.chunking->max_chunk_size, 256u);
+  EXPECT_EQ(args.chunking->target_chunk_size, 200u);
+  EXPECT_EQ(args.chunking->min_chunk_size, 25u);
+  EXPECT_EQ(args.input.plain, InputFormat::document);
+  const auto plain = std::get<EmbedArguments>(parse({"embed", "-"}));
+  EXPECT_FALSE(plain.chunking);
+  EXPECT_EQ(plain.input.plain, InputFormat::lines);
+  EXPECT_TRUE(contains(usage_error({"embed", "--chunk", "9", "--invalid-utf8", "replace"}), "exclude each other"));
+}
+
 TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
   EXPECT_EQ(usage_error({"embed", "--pooling", "max"}), "--pooling: expected one of cls|mean, found 'max'");
   EXPECT_EQ(usage_error({"embed", "--on-error", "x"}), "--on-error: expected one of fail|skip, found 'x'");
-  EXPECT_TRUE(contains(usage_error({"embed", "--input-format", "csv"}), "lines|jsonl|auto"));
+  EXPECT_TRUE(contains(usage_error({"embed", "--input-format", "csv"}), "lines|jsonl|document|auto"));
   EXPECT_TRUE(contains(usage_error({"embed", "--invalid-utf8", "x"}), "error|replace"));
   EXPECT_TRUE(contains(usage_error({"embed", "--special-tokens-in-text", "x"}), "match|escape"));
   EXPECT_EQ(usage_error({"embed", "--dtype", "f8"}),
@@ -160,6 +195,9 @@ TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
     EXPECT_TRUE(contains(usage_error({"embed", "--threads", bad}), "--threads")) << bad;
     EXPECT_TRUE(contains(usage_error({"embed", "--max-length", bad}), "--max-length")) << bad;
     EXPECT_TRUE(contains(usage_error({"embed", "--truncate-dim", bad}), "--truncate-dim")) << bad;
+    EXPECT_TRUE(contains(usage_error({"embed", "--chunk", bad}), "--chunk")) << bad;
+    EXPECT_TRUE(contains(usage_error({"chunk", "--max", bad}), "--max")) << bad;
+    EXPECT_TRUE(contains(usage_error({"chunk", "--target", bad}), "--target")) << bad;
     EXPECT_TRUE(contains(usage_error({"search", "--query", "q", "--top", bad}), "--top")) << bad;
   }
   usage_error({"embed", "--prompt", "a", "--prompt-name", "b"});
@@ -169,7 +207,7 @@ TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
 }
 
 TEST(Arguments, HelpBeginsWithExamples) {
-  for (const char* command : {"embed", "tokenize", "info", "search"}) {
+  for (const char* command : {"embed", "tokenize", "chunk", "info", "search"}) {
     const std::string help = std::get<ShowText>(parse({command, "--help"})).text;
     EXPECT_LT(help.find("Examples:"), help.find("Usage:")) << command;
     EXPECT_LT(help.find("Usage:"), help.find("Options:")) << command;
@@ -185,6 +223,7 @@ TEST(Arguments, ATerminalIsNotReadWithoutBeingAsked) {
   EXPECT_TRUE(contains(std::get<ShowText>(parse({}, true)).text, "Subcommands:"));
   EXPECT_TRUE(contains(std::get<ShowText>(parse({"embed"}, true)).text, "Usage: bgem3 embed"));
   EXPECT_TRUE(contains(std::get<ShowText>(parse({"tokenize"}, true)).text, "Usage: bgem3 tokenize"));
+  EXPECT_TRUE(contains(std::get<ShowText>(parse({"chunk"}, true)).text, "Usage: bgem3 chunk"));
   EXPECT_TRUE(contains(std::get<ShowText>(parse({"search", "--query", "q"}, true)).text, "Usage: bgem3 search"));
   EXPECT_TRUE(std::holds_alternative<EmbedArguments>(parse({"embed", "-"}, true)));
   EXPECT_TRUE(std::holds_alternative<EmbedArguments>(parse({"embed"}, false)));

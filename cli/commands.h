@@ -8,6 +8,7 @@ namespace bgem3::cli {
 
 int run_embed(const EmbedArguments& arguments, Signals& signals);
 int run_tokenize(const TokenizeArguments& arguments, Signals& signals);
+int run_chunk(const ChunkArguments& arguments, Signals& signals);
 int run_info(const InfoArguments& arguments);
 int run_search(const SearchArguments& arguments, Signals& signals);
 

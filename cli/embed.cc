@@ -3,8 +3,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <memory>
+#include <optional>
 
+#include "bgem3/chunker.h"
 #include "bgem3/embedder.h"
+#include "chunk_source.h"
 #include "commands.h"
 #include "embed_stream.h"
 #include "failure.h"
@@ -35,11 +39,28 @@ std::string find_prompt(const ModelInfo& info, const std::string& asked) {
                     fmt::format("{}; the records before row {} are written, go on from there", name, counts.next_row));
 }
 
+// How documents are chunked: by the model's own tokenizer, with what will stand around and in front of every chunk.
+TextChunker make_chunker(const Embedder& embedder, const EmbedArguments& arguments, const EmbedOptions& options) {
+  const size_t limit = options.max_tokens > 0 ? options.max_tokens : embedder.info().config.max_tokens;
+  if (arguments.chunking->max_chunk_size > limit) {
+    throw UsageError(fmt::format("--chunk: expected at most the {} tokens that are embedded of a text, found {}", limit,
+                                 arguments.chunking->max_chunk_size));
+  }
+  ChunkingConfig config = *arguments.chunking;
+  config.prompt = options.prompt;
+  config.special_tokens_in_text = options.special_tokens_in_text;
+  const std::shared_ptr<const void> owned_by_embedder;
+  return TextChunker(config, {owned_by_embedder, &embedder.tokenizer()});
+}
+
 }  // namespace
 
 int run_embed(const EmbedArguments& arguments, Signals& signals) {
   const OutputKind kind = check_output(arguments.output, arguments.overwrite, arguments.input.files);
   Rejections rejections(arguments.on_error, arguments.output, arguments.overwrite, arguments.input.files);
+  if (arguments.chunking && kind == OutputKind::npy) {
+    check_output(chunks_path(arguments.output), arguments.overwrite, arguments.input.files);
+  }
   TextReader reader(arguments.input, signals.fd());
 
   const Embedder embedder = Embedder::open(arguments.open);
@@ -48,18 +69,27 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   // Options that fit no text are refused here, before the output is touched.
   const size_t columns = embedder.embed(std::span<const std::string_view>(), options).dimensions();
 
+  std::optional<TextChunker> chunker;
+  std::optional<ChunkSource> chunks;
+  if (arguments.chunking) {
+    chunker.emplace(make_chunker(embedder, arguments, options));
+    chunks.emplace(reader, *chunker);
+  }
+
   const bool shares_terminal = kind == OutputKind::standard && isatty(STDOUT_FILENO) == 1;
   Progress progress(arguments.quiet, can_draw() && !shares_terminal);
   signals.hold();
   report_engine(embedder.info(), arguments.quiet, progress);
-  const auto sink = make_sink(kind, arguments.output, columns);
-  const StreamCounts counts = embed_stream(reader, embedder, options, rejections, *sink, progress, signals);
+  const auto sink = make_sink(kind, arguments.output, columns, chunks.has_value());
+  RecordSource& source = chunks ? static_cast<RecordSource&>(*chunks) : reader;
+  const StreamCounts counts = embed_stream(source, embedder, options, rejections, *sink, progress, signals);
   if (counts.stopped && kind == OutputKind::npy) {
     rejections.discard();
   } else {
     sink->finish();
     rejections.finish();
   }
+  if (chunks) report_documents(*chunks, progress);
   report_counts(counts, rejections, arguments.quiet, progress);
   if (counts.stopped) throw_interrupted(signals.received(), kind, counts, arguments.output);
   return rejections.count() > 0 ? kExitRejected : kExitOk;

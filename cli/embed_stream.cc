@@ -24,7 +24,7 @@ constexpr size_t kMostIds = size_t{1} << 20;  // remembered, to find repeated on
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Reads until the piece is full, the input pauses or ends, or a record is bad enough to end the run.
-ReadResult read_piece(TextReader& reader, size_t most_texts, bool end_at_bad_record, std::vector<Record>& piece) {
+ReadResult read_piece(RecordSource& reader, size_t most_texts, bool end_at_bad_record, std::vector<Record>& piece) {
   piece.clear();
   size_t bytes = 0;
   while (piece.size() < most_texts && bytes < kMostBytes) {
@@ -41,7 +41,7 @@ ReadResult read_piece(TextReader& reader, size_t most_texts, bool end_at_bad_rec
 
 }  // namespace
 
-StreamCounts embed_stream(TextReader& reader, const Embedder& embedder, EmbedOptions options, Rejections& rejections,
+StreamCounts embed_stream(RecordSource& reader, const Embedder& embedder, EmbedOptions options, Rejections& rejections,
                           VectorSink& sink, Progress& progress, const Signals& signals) {
   const auto start = Clock::now();
   StreamCounts counts;

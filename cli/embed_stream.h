@@ -26,10 +26,10 @@ struct StreamCounts {
   size_t next_row = 0;
 };
 
-// Embeds every record of the reader and hands all of them to the sink in their order. Memory is bounded by one piece,
+// Embeds every record of the source and hands all of them to the sink in their order. Memory is bounded by one piece,
 // which grows as long as it takes about a second: results appear early, and passes are still well filled. Throws what
 // the reader, the sink, the rejections and Embedder::embed throw; the sink then has every earlier record.
-StreamCounts embed_stream(TextReader& reader, const Embedder& embedder, EmbedOptions options, Rejections& rejections,
+StreamCounts embed_stream(RecordSource& reader, const Embedder& embedder, EmbedOptions options, Rejections& rejections,
                           VectorSink& sink, Progress& progress, const Signals& signals);
 
 // The lines at the start of a run: what the user may want to know of the model, and, unless `quiet`,

@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
                         },
                         [&](const EmbedArguments& command) { return run_embed(command, signals); },
                         [&](const TokenizeArguments& command) { return run_tokenize(command, signals); },
+                        [&](const ChunkArguments& command) { return run_chunk(command, signals); },
                         [&](const InfoArguments& command) { return run_info(command); },
                         [&](const SearchArguments& command) { return run_search(command, signals); },
                     },

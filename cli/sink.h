@@ -21,7 +21,11 @@ class VectorSink {
   virtual void finish() {}
 };
 
-// The sink of `embed`: JSON lines (rejected records are absent) or an .npy (their rows are NaN). Throws OutputError.
-std::unique_ptr<VectorSink> make_sink(OutputKind kind, const std::string& path, size_t columns);
+// "vectors.npy" -> "vectors.chunks.jsonl"
+std::string chunks_path(const std::string& output);
+
+// The sink of `embed`: JSON lines (rejected records are absent) or an .npy (their rows are NaN). With `chunks`, records
+// are chunks: each JSON line says which, and beside the .npy a file has a line for each row. Throws OutputError.
+std::unique_ptr<VectorSink> make_sink(OutputKind kind, const std::string& path, size_t columns, bool chunks);
 
 }  // namespace bgem3::cli

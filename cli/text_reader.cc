@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "failure.h"
+#include "json_writer.h"
 
 namespace bgem3::cli {
 
@@ -65,7 +66,7 @@ bool TextReader::open_next_file() {
   if (fd_ < 0) throw InputError(fmt::format("cannot read {}: {}", file_, std::strerror(errno)));
   at_file_start_ = true;
   at_file_end_ = dropping_ = false;
-  jsonl_.reset();
+  format_.reset();
   line_ = 0;
   return true;
 }
@@ -125,6 +126,11 @@ ReadResult TextReader::next_line(Line& line, bool wait) {
       return ReadResult::record;
     }
     if (at_file_end_) {
+      if (line_ == 0 && detect("") == InputFormat::document) {  // an empty document is one, too
+        line = Line();
+        ++line_;
+        return ReadResult::record;
+      }
       if (!open_next_file()) return ReadResult::end;
       continue;
     }
@@ -138,33 +144,67 @@ ReadResult TextReader::next_line(Line& line, bool wait) {
   }
 }
 
-bool TextReader::detect_jsonl(std::string_view first_line) const {
-  if (options_.format != InputFormat::detect) return options_.format == InputFormat::jsonl;
-  if (file_.ends_with(".jsonl") || file_.ends_with(".ndjson")) return true;
-  if (file_.ends_with(".txt")) return false;
+// All of the file from begin_ on.
+ReadResult TextReader::next_document(Line& line, bool wait) {
+  while (!at_file_end_) {
+    if (end_ - begin_ > options_.limit_bytes) {
+      dropping_ = true;
+      begin_ = scanned_ = end_;
+    }
+    const ReadResult result = fill(wait);
+    if (result != ReadResult::record) return result;
+  }
+  line.bytes = {buffer_.data() + begin_, end_ - begin_};
+  line.too_long = dropping_ || line.bytes.size() > options_.limit_bytes;
+  dropping_ = false;
+  begin_ = scanned_ = end_;
+  format_.reset();
+  return ReadResult::record;
+}
+
+InputFormat TextReader::detect(std::string_view first_line) const {
+  if (options_.format != InputFormat::detect) return options_.format;
+  if (file_.ends_with(".jsonl") || file_.ends_with(".ndjson")) return InputFormat::jsonl;
+  if (file_.ends_with(".txt") || file_.ends_with(".md")) return options_.plain;
   const size_t first = first_line.find_first_not_of(" \t");
-  return first != std::string_view::npos && first_line[first] == '{';
+  return first != std::string_view::npos && first_line[first] == '{' ? InputFormat::jsonl : options_.plain;
 }
 
 ReadResult TextReader::next(Record& record, bool wait) {
   Line line;
+  InputFormat format;
   do {
-    const ReadResult result = next_line(line, wait);
-    if (result != ReadResult::record) return result;
-    if (!jsonl_) jsonl_ = detect_jsonl(line.bytes);
-  } while (*jsonl_ && !line.too_long && is_blank(line.bytes));
+    if (format_ != InputFormat::document) {
+      const ReadResult result = next_line(line, wait);
+      if (result != ReadResult::record) return result;
+      if (!format_) {
+        format_ = detect(line.bytes);
+        if (*format_ == InputFormat::document) {  // the line was its first
+          dropping_ = line.too_long;
+          if (line.bytes.data()) begin_ = static_cast<size_t>(line.bytes.data() - buffer_.data());
+        }
+      }
+    }
+    format = *format_;
+    if (format == InputFormat::document) {
+      const ReadResult result = next_document(line, wait);
+      if (result != ReadResult::record) return result;
+    }
+  } while (format == InputFormat::jsonl && !line.too_long && is_blank(line.bytes));
 
   record = Record();
   record.file = file_;
   record.line = line_;
   record.row = row_++;
   if (line.too_long) {
-    record.reason = fmt::format("the line is longer than {} bytes", options_.limit_bytes);
-  } else if (*jsonl_) {
+    record.reason = fmt::format("the {} is longer than {} bytes", format == InputFormat::document ? "document" : "line",
+                                options_.limit_bytes);
+  } else if (format == InputFormat::jsonl) {
     record.reason = parser_.parse(line.bytes, record.text, record.id);
   } else {
     record.text = line.bytes;
   }
+  if (format == InputFormat::document) record.id = json_string(file_);
   record.has_own_id = !record.id.empty();
   if (!record.has_own_id) record.id = std::to_string(record.row);
   return ReadResult::record;

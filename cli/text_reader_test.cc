@@ -76,6 +76,48 @@ TEST_F(TextReaderTest, FormatIsDetected) {
   EXPECT_EQ(texts("a.txt", "{\"text\":\"t\"}", InputFormat::jsonl), (Texts{"t"}));
 }
 
+TEST_F(TextReaderTest, Documents) {
+  const auto document = [&](const std::string& name, std::string_view content) {
+    return texts(name, content, InputFormat::document);
+  };
+  EXPECT_EQ(document("a", "one\ntwo\n"), (Texts{"one\ntwo\n"}));
+  EXPECT_EQ(document("a", "\r\n\none"), (Texts{"\r\n\none"}));
+  EXPECT_EQ(document("a", "\xEF\xBB\xBF\none"), (Texts{"\none"}));
+  EXPECT_EQ(document("a", ""), (Texts{""}));
+  EXPECT_EQ(document("a.jsonl", "{}"), (Texts{"{}"}));
+  const std::string large(3u << 20, 'x');
+  EXPECT_EQ(document("a", large + "\n" + large), (Texts{large + "\n" + large}));
+  EXPECT_EQ(document("a", "start\n" + large), (Texts{"start\n" + large}));
+}
+
+TEST_F(TextReaderTest, WhatIsNotJsonlMayBeADocument) {
+  const auto records = read({.files = {make("a.txt", "{\n1\n"), make("b", "2\n2"), make("empty", ""),
+                                       make("c", "{\"text\":\"3\"}\n{\"text\":\"4\"}"), make("d.md", "{5")},
+                             .plain = InputFormat::document});
+  std::vector<std::string> found, ids;
+  for (const Record& record : records) {
+    found.push_back(record.text);
+    ids.push_back(record.id);
+  }
+  EXPECT_EQ(found, (Texts{"{\n1\n", "2\n2", "", "3", "4", "{5"}));
+  EXPECT_EQ(ids, (Texts{"\"" + path("a.txt") + "\"", "\"" + path("b") + "\"", "\"" + path("empty") + "\"", "3", "4",
+                        "\"" + path("d.md") + "\""}));
+  EXPECT_TRUE(records[0].has_own_id);
+  EXPECT_EQ(records[5].row, 5u);
+}
+
+TEST_F(TextReaderTest, DocumentsOverTheLimitAreRejected) {
+  for (size_t size : {size_t{101}, size_t{300} << 10, size_t{5} << 20}) {
+    for (const std::string& text : {std::string(size, 'x'), "x\n" + std::string(size, 'x'), std::string(size, '\n')}) {
+      const auto records =
+          read({.files = {make("a", text), make("b", "next")}, .format = InputFormat::document, .limit_bytes = 100});
+      ASSERT_EQ(records.size(), 2u);
+      EXPECT_EQ(records[0].reason, "the document is longer than 100 bytes");
+      EXPECT_EQ(records[1].text, "next");
+    }
+  }
+}
+
 TEST_F(TextReaderTest, JsonlPassesOverBlankLinesButCountsThem) {
   const auto records =
       read({.files = {make("a.jsonl", "\n{\"text\":\"a\"}\n  \r\nnope\n{\"text\":\"b\",\"id\":\"k\"}\n\n")}});

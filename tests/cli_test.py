@@ -49,7 +49,7 @@ def error_line(result: Any) -> str:
 # Usage
 
 
-COMMANDS = ("embed", "tokenize", "info", "search")
+COMMANDS = ("embed", "tokenize", "chunk", "info", "search")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], *([command, "--help"] for command in COMMANDS)])
@@ -68,7 +68,7 @@ def test_version(program: Program) -> None:
     ("arguments", "part"),
     [
         ([], "subcommand"),
-        (["frobnicate"], "embed, tokenize, info, search"),
+        (["frobnicate"], "embed, tokenize, chunk, info, search"),
         (["embed", "--frobnicate"], "--frobnicate"),
         (["embed", "--pooling", "max"], "cls|mean"),
         (["embed", "--dtype", "f8"], "f32|float32|bf16|bfloat16|int8"),
@@ -106,7 +106,7 @@ def test_options_that_do_not_fit_the_model(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["embed", "-"], ["tokenize", "-"], ["info"], ["search", "-", "--query", "q"]])
+@pytest.mark.parametrize("command", [["embed", "-"], ["tokenize", "-"], ["chunk", "-"], ["info"], ["search", "-", "--query", "q"]])
 def test_a_missing_model_exits_with_5(program: Program, tmp_path: Path, command: list[str]) -> None:
     result = program.run(*command, "--model", tmp_path / "none", stdin="x", check=False)
     assert result.returncode == 5 and str(tmp_path / "none") in error_line(result)
