@@ -6,7 +6,8 @@ struct F32Tile {
   using X = float;
   using W = float;
   using Sums = Lanes;
-  static constexpr size_t kStep = 1;  // values along depth
+  static constexpr size_t kStep = 1;              // values along depth
+  static constexpr size_t kPrefetchBytes = 2048;  // weights are asked for this far ahead (measured for each type)
   static constexpr bool kWidens = false;
   static Sums zero() { return Lanes::broadcast(0); }
   static Lanes load_x(const X* x) { return Lanes::broadcast(*x); }
@@ -29,6 +30,7 @@ struct Bf16Tile {
   using W = BFloat16;
   using Sums = Lanes;
   static constexpr size_t kStep = 2;
+  static constexpr size_t kPrefetchBytes = 2048;
   static constexpr bool kWidens = false;
   static Sums zero() { return Lanes::broadcast(0); }
   static Words load_x(const X* x) { return Words::broadcast(x); }
@@ -41,15 +43,13 @@ struct S8Tile {
   using W = int8_t;
   using Sums = Words;
   static constexpr size_t kStep = 4;
+  static constexpr size_t kPrefetchBytes = 4096;
   static constexpr bool kWidens = false;
   static Sums zero() { return Words::zero(); }
   static Words load_x(const X* x) { return Words::broadcast(x); }
   static Words load_w(const W* w) { return Words::load(w); }
   static Sums add(Sums sums, Words x, Words w) { return dot4(sums, x, w); }
 };
-
-// Weights are asked for this far ahead.
-constexpr size_t kPrefetchBytes = 2048;
 
 // Adds x[0..Rows) * w^T over `steps` steps to the sums y, or stores them (`first`). w: [steps][32][kStep], this tile's
 // columns first. `widened`, for tiles that widen: where the weights go, [steps][32], this tile's columns first.
@@ -72,7 +72,7 @@ template <typename Tile, int Rows>
     for (int j = 0; j < kTileVectors; j++) {
       weights[j] = Tile::load_w(w + j * 16 * Tile::kStep);
       if constexpr (Tile::kWidens) weights[j].store(widened + j * 16);
-      __builtin_prefetch(w + j * 16 * Tile::kStep + kPrefetchBytes / sizeof(typename Tile::W));
+      __builtin_prefetch(w + j * 16 * Tile::kStep + Tile::kPrefetchBytes / sizeof(typename Tile::W));
     }
 #pragma GCC unroll 12
     for (int i = 0; i < Rows; i++) {
