@@ -56,7 +56,7 @@ inline float largest_of(const float* scores, size_t keys) {
 }
 
 // From one query's scores [keys] of a tile to its weights e^(score * scale - maximum); returns their sum. Weights are
-// f32, or rounded to bf16: then they are powers of two.
+// f32, or rounded to bf16: then 2^(score * scale - maximum), and `scale` holds log2 e too.
 template <typename Weight>
 inline float softmax_weights(const float* scores, size_t keys, float scale, float maximum, Weight* weights) {
   constexpr bool kRounded = std::is_same_v<Weight, BFloat16>;
