@@ -56,10 +56,10 @@ test-asan: packages  ## the fast C++ tests under the address and undefined-behav
 	cmake --build --preset asan
 	ctest --preset asan
 
-test-tsan: packages  ## thread pool, encoder and embedder under the thread sanitizer
+test-tsan: packages  ## thread pool, encoder, embedder and generator under the thread sanitizer
 	cmake --preset tsan
-	cmake --build --preset tsan --target base_test encoder_test embedder_test
-	ctest --preset tsan -R 'ThreadPool|Encoder|Embedder'
+	cmake --build --preset tsan --target base_test encoder_test embedder_test generator_test
+	ctest --preset tsan -R 'ThreadPool|Encoder|Embedder|Generator'
 
 test-parity: dev $(DEMO_MODEL)  ## compare with transformers and sentence-transformers (installs PyTorch, 1 GB)
 	PARITY=$(PARITY) tests/parity/run

@@ -64,6 +64,11 @@ class Embedder {
   // One text; a failure is thrown (InvalidInputError, InferenceError) instead of returned.
   std::vector<float> embed_one(std::string_view text, const EmbedOptions& options = {}) const;
 
+  // A claim on memory that the caller is going to fill (results it keeps, a cache), taken from what max_memory_bytes
+  // leaves for requests and given back with the last copy of the pointer, which must not outlive this object. Throws
+  // ResourceLimitError that names `what` it is for, what it needs and what is left.
+  std::shared_ptr<const void> reserve(size_t bytes, const std::string& what) const;
+
   const Tokenizer& tokenizer() const;
   const ModelInfo& info() const;  // what open() read and decided; never changes
 

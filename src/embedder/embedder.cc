@@ -49,7 +49,8 @@ CheckedOptions Embedder::Impl::check(const EmbedOptions& options) const {
 
 EmbedResult Embedder::Impl::embed(std::span<const std::string_view> texts, const EmbedOptions& options) {
   const CheckedOptions checked = check(options);
-  const MemoryShare memory(engine, texts.size(), checked.dimensions);
+  const MemoryShare memory(engine, request_bytes(texts.size(), checked.dimensions),
+                           fmt::format("a request of {} texts", texts.size()));
   EmbedResult result(texts.size(), checked.dimensions);
   Request(engine, texts, options, checked, result.dense_, result.embeddings_).run();
   return result;
@@ -88,6 +89,10 @@ std::vector<float> Embedder::embed_one(std::string_view text, const EmbedOptions
   if (embedding.error == ErrorCode::invalid_input) throw InvalidInputError(*embedding.error, embedding.error_message);
   if (embedding.error) throw InferenceError(*embedding.error, embedding.error_message);
   return {embedding.dense.begin(), embedding.dense.end()};
+}
+
+std::shared_ptr<const void> Embedder::reserve(size_t bytes, const std::string& what) const {
+  return std::make_shared<const MemoryShare>(impl_->engine, bytes, what);
 }
 
 const Tokenizer& Embedder::tokenizer() const { return impl_->engine.tokenizer; }

@@ -273,6 +273,19 @@ TEST_F(EmbedderTest, ARequestTooLargeForTheCeilingIsRefusedBeforeItBegins) {
   EXPECT_EQ(embedder.embed(std::span(texts).first(10)).texts(), 10u);
 }
 
+TEST_F(EmbedderTest, ReservedMemoryIsLessForRequests) {
+  const Embedder embedder = open({.threads = 1, .max_memory_bytes = size_t{2} << 30});
+  const std::vector<std::string_view> texts(1'000'000, "a");  // their results: 384 bytes each
+  auto claim = embedder.reserve(size_t{1700} << 20, "a test");
+  const std::string message = message_of<ResourceLimitError>([&] { embedder.embed(texts); });
+  EXPECT_NE(message.find("of which 1782579200 are in use"), std::string::npos) << message;
+  EXPECT_NE(message_of<ResourceLimitError>([&] { embedder.reserve(size_t{2} << 30, "a test"); }).find("a test needs"),
+            std::string::npos);
+  claim.reset();
+  EXPECT_EQ(embedder.embed(texts).texts(), 1'000'000u);
+  EXPECT_NO_THROW(open().reserve(size_t{1} << 60, "a test"));  // without a ceiling
+}
+
 TEST_F(EmbedderTest, InfoSaysWhereBf16IsEmulated) {
   const auto notices = [&](const char* dtype, const std::string& isa) {
     const Embedder embedder = open({.dtype = dtype, .isa = isa, .packed_cache = false});

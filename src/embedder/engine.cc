@@ -65,22 +65,24 @@ void Engine::compute(JobKind kind, const Batch& batch, const CheckedOptions& opt
   if (workspace->tokens > kKeptTokens) workspace.reset();
 }
 
-MemoryShare::MemoryShare(Engine& engine, size_t texts, size_t dimensions)
-    : engine_(engine), bytes_(texts * (dimensions * sizeof(float) + kBytesOfText)) {
+size_t request_bytes(size_t texts, size_t dimensions) { return texts * (dimensions * sizeof(float) + kBytesOfText); }
+
+MemoryShare::MemoryShare(Engine& engine, size_t bytes, const std::string& what) : engine_(engine), bytes_(bytes) {
   const size_t most = engine.plan.request_bytes;
   const size_t used = engine.request_bytes_.fetch_add(bytes_);
   if (bytes_ <= most && used <= most - bytes_) return;
   engine.request_bytes_.fetch_sub(bytes_);
   if (bytes_ > most) {
     fail<ResourceLimitError>(ErrorCode::overloaded,
-                             "a request of {} texts needs {} bytes for its results; max_memory of {} bytes leaves {}: "
-                             "pass fewer texts at a time, or allow more memory",
-                             texts, bytes_, engine.ceiling_bytes_, most);
+                             "{} needs {} bytes; max_memory of {} bytes leaves {}: ask for less at a time, or allow "
+                             "more memory",
+                             what, bytes_, engine.ceiling_bytes_, most);
   }
-  fail<ResourceLimitError>(ErrorCode::overloaded,
-                           "a request of {} texts needs {} bytes for its results; max_memory of {} bytes leaves {}, of "
-                           "which other requests use {}: try again when they have ended",
-                           texts, bytes_, engine.ceiling_bytes_, most, used);
+  fail<ResourceLimitError>(
+      ErrorCode::overloaded,
+      "{} needs {} bytes; max_memory of {} bytes leaves {}, of which {} are in use: try again when "
+      "other requests have ended",
+      what, bytes_, engine.ceiling_bytes_, most, used);
 }
 
 MemoryShare::~MemoryShare() { engine_.request_bytes_.fetch_sub(bytes_); }

@@ -57,11 +57,15 @@ class Engine {
   std::atomic<size_t> request_bytes_ = 0;  // in use, of plan.request_bytes
 };
 
-// The memory of one request's results and ids, while it lives.
+// What the results and ids of a request take.
+size_t request_bytes(size_t texts, size_t dimensions);
+
+// Memory beside the model and its passes, such as one request's results and ids, while it lives.
 class MemoryShare {
  public:
-  // Throws ResourceLimitError if that is more than the ceiling leaves for requests, or for one more of them.
-  MemoryShare(Engine& engine, size_t texts, size_t dimensions);
+  // Throws ResourceLimitError, which names `what` it is for, if that is more than the ceiling leaves for requests, or
+  // for one more of them.
+  MemoryShare(Engine& engine, size_t bytes, const std::string& what);
   ~MemoryShare();
   MemoryShare(const MemoryShare&) = delete;
   MemoryShare& operator=(const MemoryShare&) = delete;

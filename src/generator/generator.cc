@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <new>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -19,6 +20,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of a call for each text, beside its vector and the text itself: its slot, its ChunkEmbedding with the strings in it.
+constexpr size_t kBytesOfText = 768;
 constexpr size_t kShownDigits = 16;  // of the hashes that the specification names things by
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -160,6 +163,7 @@ class Call {
   const size_t batch_size_;
   const bool raise_;
   const OnMemory on_memory_;
+  std::shared_ptr<const void> memory_;  // of the results
   EmbedOptions embed_;
   Counters counters_;
   std::vector<TextFailure> failures_;
@@ -209,8 +213,17 @@ void Call::run() {
   check_tokens();
 
   const size_t dimensions = model->embedder.info().config.hidden;
-  matrix = {texts_.size(), dimensions, std::vector<float>(texts_.size() * dimensions)};
-  outcomes.resize(texts_.size());
+  size_t text_bytes = 0;
+  for (const std::string_view text : texts_) text_bytes += text.size();
+  memory_ = model->embedder.reserve(texts_.size() * (dimensions * sizeof(float) + kBytesOfText) + text_bytes,
+                                    fmt::format("the result of {} texts", texts_.size()));
+  try {
+    matrix = {texts_.size(), dimensions, std::vector<float>(texts_.size() * dimensions)};
+    outcomes.resize(texts_.size());
+  } catch (const std::bad_alloc&) {
+    fail<ResourceLimitError>(ErrorCode::overloaded, "out of memory for the vectors of {} texts: pass fewer at a time",
+                             texts_.size());
+  }
   std::vector<size_t> wanted;
   for (size_t i = 0; i < texts_.size(); i++) {
     const size_t most = static_cast<size_t>(config_.max_text_bytes);

@@ -246,6 +246,15 @@ TEST_F(GeneratorTest, ACeilingTooLowIsRefusedBeforeWorkStarts) {
   EXPECT_NE(message.find("1073742 bytes are allowed"), std::string::npos) << message;
 }
 
+TEST_F(GeneratorTest, ResultsTooLargeForTheCeilingAreRefusedBeforeWorkStarts) {
+  EmbeddingGenerator generator = this->generator({.max_memory_gb = 2});
+  const std::vector<std::string_view> texts(3'000'000, "a");
+  const std::string message = message_of<ResourceLimitError>([&] { generator.batch_process(texts); });
+  EXPECT_NE(message.find("the result of 3000000 texts needs 2691000000 bytes"), std::string::npos) << message;
+  EXPECT_NE(message.find("max_memory of 2147483648 bytes"), std::string::npos) << message;
+  EXPECT_EQ(generator.get_processing_stats().batches, 0u);
+}
+
 TEST_F(GeneratorTest, QualityBelowTheMinimumIsAnError) {
   EmbeddingGenerator generator = this->generator();
   const auto generated = generator.generate_embeddings(chunks_of({"a good and long text", "bad \xff"}));
