@@ -93,6 +93,15 @@ Examples:
   bgem3 search passages.txt --model ./e5 --query-prompt "query: " --passage-prompt "passage: " --query "tides"
 )";
 
+constexpr const char* kHistoryHelp =
+    R"(Show the calls that a generator wrote to its history_path, and the latest beside the median of those before.
+
+Examples:
+  bgem3 history calls.db
+  bgem3 history calls.db --last 100 --plot calls.svg
+  bgem3 history calls.db --json
+)";
+
 // Puts the examples, which are part of a command's description, only where the command's own help is shown.
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -346,6 +355,15 @@ CLI::App* add_search(CLI::App& program, SearchArguments& args) {
   return app;
 }
 
+CLI::App* add_history(CLI::App& program, HistoryArguments& args) {
+  CLI::App* app = program.add_subcommand("history", kHistoryHelp);
+  app->add_option("FILE", args.file, "The file of EmbeddingConfig's history_path")->required()->type_name("");
+  count(*app, "--last", args.last, size_t{1} << 40, "Only the newest calls [all]")->type_name("N");
+  app->add_flag("--json", args.json, "As one JSON object");
+  app->add_option("--plot", args.plot, "Draw speed, quality and memory over the calls")->type_name("FILE.svg");
+  return app;
+}
+
 void check_command(const CLI::App& program, const std::string& name) {
   std::string names;
   for (const CLI::App* command : program.get_subcommands({})) {
@@ -384,11 +402,13 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   ChunkArguments chunk;
   InfoArguments info;
   SearchArguments search;
+  HistoryArguments history;
   const CLI::App* embed_app = add_embed(program, embed);
   const CLI::App* tokenize_app = add_tokenize(program, tokenize);
   const CLI::App* chunk_app = add_chunk(program, chunk);
   add_info(program, info);
   const CLI::App* search_app = add_search(program, search);
+  const CLI::App* history_app = add_history(program, history);
 
   if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
   if (argc <= 1 && stdin_is_terminal) return ShowText{program.help()};
@@ -432,6 +452,10 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   if (search_app->parsed()) {
     if (would_wait(search.input)) return ShowText{program.help()};
     return search;
+  }
+  if (history_app->parsed()) {
+    exclusive(*history_app, "--json", "--plot");
+    return history;
   }
   return info;
 }

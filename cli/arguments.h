@@ -1,6 +1,7 @@
 // The command line as data. Start at parse_arguments.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -72,8 +73,15 @@ struct SearchArguments {
   bool quiet = false;
 };
 
-using Arguments =
-    std::variant<ShowText, EmbedArguments, TokenizeArguments, ChunkArguments, InfoArguments, SearchArguments>;
+struct HistoryArguments {
+  std::string file;
+  size_t last = SIZE_MAX;
+  bool json = false;
+  std::string plot;  // an .svg; "": none
+};
+
+using Arguments = std::variant<ShowText, EmbedArguments, TokenizeArguments, ChunkArguments, InfoArguments,
+                               SearchArguments, HistoryArguments>;
 
 // Throws UsageError: one line that names the option and what it takes. `stdin_is_terminal`: a command that would wait
 // for somebody to type texts answers with its help instead.

@@ -181,6 +181,16 @@ TEST(Arguments, EmbedInChunks) {
   EXPECT_TRUE(contains(usage_error({"embed", "--chunk", "9", "--invalid-utf8", "replace"}), "exclude each other"));
 }
 
+TEST(Arguments, History) {
+  const auto history = std::get<HistoryArguments>(parse({"history", "calls.db", "--last", "5", "--plot", "a.svg"}));
+  EXPECT_EQ(history.file, "calls.db");
+  EXPECT_EQ(history.last, 5u);
+  EXPECT_EQ(history.plot, "a.svg");
+  EXPECT_EQ(std::get<HistoryArguments>(parse({"history", "calls.db"})).last, SIZE_MAX);
+  usage_error({"history"});
+  usage_error({"history", "calls.db", "--json", "--plot", "a.svg"});
+}
+
 TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
   EXPECT_EQ(usage_error({"embed", "--pooling", "max"}), "--pooling: expected one of cls|mean, found 'max'");
   EXPECT_EQ(usage_error({"embed", "--on-error", "x"}), "--on-error: expected one of fail|skip, found 'x'");
@@ -207,7 +217,7 @@ TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
 }
 
 TEST(Arguments, HelpBeginsWithExamples) {
-  for (const char* command : {"embed", "tokenize", "chunk", "info", "search"}) {
+  for (const char* command : {"embed", "tokenize", "chunk", "info", "search", "history"}) {
     const std::string help = std::get<ShowText>(parse({command, "--help"})).text;
     EXPECT_LT(help.find("Examples:"), help.find("Usage:")) << command;
     EXPECT_LT(help.find("Usage:"), help.find("Options:")) << command;

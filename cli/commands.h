@@ -10,6 +10,7 @@ int run_embed(const EmbedArguments& arguments, Signals& signals);
 int run_tokenize(const TokenizeArguments& arguments, Signals& signals);
 int run_chunk(const ChunkArguments& arguments, Signals& signals);
 int run_info(const InfoArguments& arguments);
+int run_history(const HistoryArguments& arguments);
 int run_search(const SearchArguments& arguments, Signals& signals);
 
 }  // namespace bgem3::cli

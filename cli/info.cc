@@ -40,9 +40,11 @@ std::string to_json(const ModelInfo& info) {
   json.key("files").begin_array();
   for (const ModelFile& file : info.files) {
     json.begin_object().key("name").value(file.name).key("path").value(file.path);
-    json.key("size_bytes").value(file.size_bytes).key("sha256").value(file.sha256).end_object();
+    json.key("size_bytes").value(file.size_bytes).key("sha256").value(file.sha256);
+    json.key("verified").value(file.verified).end_object();
   }
   json.end_array();
+  json.key("verification").value(info.verification).key("digest").value(info.digest);
   json.key("dtype").value(info.dtype).key("isa").value(info.isa);
   json.key("isas_present").begin_array();
   for (const std::string& isa : info.isas_present) json.value(isa);
@@ -86,11 +88,15 @@ std::string to_text(const ModelInfo& info) {
                              ? fmt::format("{} {}", info.packed.state, info.packed.path)
                              : fmt::format("{}, {} bytes: {}", info.packed.state, format_count(info.packed.size_bytes),
                                            info.packed.path));
+  line("verified", info.verification == "published" ? "yes: every file is the published one"
+                   : info.verification == "blob names"
+                       ? "yes: every file has the hash that the Hugging Face cache states"
+                       : "no: some file has no known hash to be compared with");
   for (const std::string& notice : info.notices) line("note", notice);
   out += "files\n";
   for (const ModelFile& file : info.files) {
-    fmt::format_to(std::back_inserter(out), "  {:>13}  {}  {}\n", format_count(file.size_bytes), file.sha256,
-                   printable(file.name));
+    fmt::format_to(std::back_inserter(out), "  {:>13}  {}  {}{}\n", format_count(file.size_bytes), file.sha256,
+                   printable(file.name), file.verified.empty() ? "" : fmt::format(" ({})", file.verified));
   }
   return out;
 }

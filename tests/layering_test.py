@@ -30,6 +30,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "fmt/": {*ALLOWED, "cli"},
     "simdjson.h": {"base", "cli"},
     "openssl/": {"base"},
+    "sqlite3.h": {"generator"},
     "CLI/": {"cli"},
     "immintrin.h": {"kernels"},
     "xmmintrin.h": {"kernels"},

@@ -197,7 +197,7 @@ class EmbeddingGenerator {
 
   // Checks the configuration: InvalidInputError that names the field, what it is and what was expected. Opens the
   // embedding cache and the history, if they are asked for; a damaged file is set aside with an event, one that cannot
-  // be written is a ModelLoadingError (io).
+  // be written is an EmbeddingGenerationError (io).
   explicit EmbeddingGenerator(EmbeddingConfig config = {}, EventHandler on_event = {});
   ~EmbeddingGenerator();
   EmbeddingGenerator(EmbeddingGenerator&&) noexcept;

@@ -46,7 +46,9 @@ struct ModelFile {
   std::string name;  // relative to the model's folder: "1_Pooling/config.json"
   std::string path;  // where it lies
   size_t size_bytes = 0;
-  std::string sha256;  // lower-case hexadecimal; empty unless it was asked for
+  std::string sha256;    // lower-case hexadecimal; empty unless it was asked for
+  std::string verified;  // against what its content was checked: "published", the digests of bge-m3's files; "blob
+                         // name", the hash that the Hugging Face cache calls it by; empty: there is nothing to check
 };
 
 // The file that holds a model's weights in the order the kernels read, for starts to map.
@@ -68,11 +70,13 @@ struct ModelInfo {
   std::map<std::string, std::string> prompts;  // name to text (config_sentence_transformers.json)
   std::string default_prompt;                  // name of the prompt that the model asks for; empty for none
   std::vector<ModelFile> files;                // those that were read
-  std::string dtype;                           // precision of the computation: "f32"
-  std::string isa;                             // instruction set in use
-  std::vector<std::string> isas_present;       // those this machine could use, slowest first
-  int threads = 0;                             // in use
-  std::string threads_reason;                  // why so many
+  std::string verification;                    // of all files: "published", "blob names", or "unverified"
+  std::string digest;  // SHA-256 over configuration, tokenizer and weights; empty without a packed file or hash_files
+  std::string dtype;   // precision of the computation: "f32"
+  std::string isa;     // instruction set in use
+  std::vector<std::string> isas_present;  // those this machine could use, slowest first
+  int threads = 0;                        // in use
+  std::string threads_reason;             // why so many
   PackedCacheFile packed;
   std::vector<std::string> notices;  // what the user may want to know: no cache, a damaged file; one line each
 };

@@ -24,12 +24,15 @@ void Sha256::add(std::span<const std::byte> bytes) {
   BGEM3_CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
 }
 
+std::array<std::byte, 32> Sha256::bytes() {
+  std::array<std::byte, 32> digest;
+  BGEM3_CHECK(EVP_DigestFinal_ex(state_->context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) == 1);
+  return digest;
+}
+
 std::string Sha256::hex() {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  BGEM3_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest, &size) == 1);
   std::string hex;
-  for (unsigned int i = 0; i < size; i++) hex += fmt::format("{:02x}", digest[i]);
+  for (const std::byte byte : bytes()) hex += fmt::format("{:02x}", static_cast<unsigned>(byte));
   return hex;
 }
 

@@ -1,6 +1,7 @@
 // SHA-256 as lower-case hexadecimal (OpenSSL's libcrypto).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -16,7 +17,8 @@ class Sha256 {
   Sha256();
   ~Sha256();
   void add(std::span<const std::byte> bytes);
-  // The 64 hexadecimal digits. Nothing may be added after it.
+  // The hash itself, or its 64 hexadecimal digits. Nothing may be added after it.
+  std::array<std::byte, 32> bytes();
   std::string hex();
 
  private:

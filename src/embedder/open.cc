@@ -4,13 +4,13 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
-#include "base/sha256.h"
 #include "bgem3/chunker.h"
 #include "bgem3/embedder.h"
 #include "kernels/ops.h"
 #include "model/config.h"
 #include "model/model_digest.h"
 #include "model/packed_file.h"
+#include "model/verification.h"
 #include "model/weights.h"
 #include "tokenizer/compiled.h"
 
@@ -40,25 +40,44 @@ void choose_threads(int wanted, ModelInfo& info) {
 
 constexpr const char* kTokenizerSection = "tokenizer";
 
-// Where the packed file of this model is, and what it must be made for; both stay empty where there can be none.
-void find_packed_file(const OpenOptions& options, OpenedModel& opened) {
-  ModelInfo& info = opened.info;
-  info.packed.state = "none";
-  if (!options.packed_cache) return;
+// The folder of packed files, which is there; empty, with a notice, if there can be none.
+std::string make_cache_folder(const OpenOptions& options, ModelInfo& info) {
+  if (!options.packed_cache) return {};
   const std::string folder = options.cache_dir.empty() ? packed_cache_folder(read_environment()) : options.cache_dir;
   if (folder.empty()) {
     info.notices.push_back("no packed file: none of BGEM3_CACHE_DIR, XDG_CACHE_HOME and HOME is set");
-    return;
+    return {};
   }
   try {
     make_folders(folder);
   } catch (const ModelLoadingError& error) {
     info.notices.push_back(fmt::format("no packed file: {}", error.what()));
-    return;
+    return {};
   }
-  const std::string digest = model_digest(opened.files, folder);
-  opened.packed_key = fmt::format("{} {} {}", digest, info.dtype, kPackedLayout);
-  info.packed.path = fmt::format("{}/{}-{}-{}.packed", folder, digest.substr(0, 32), info.dtype, kPackedLayout);
+  return folder;
+}
+
+// What the files are: verified or not, their digest where it is wanted or a packed file is named by it.
+void identify(const OpenOptions& options, const std::string& cache_folder, OpenedModel& opened) {
+  ModelInfo& info = opened.info;
+  FileHashes hashes(cache_folder, options.hash_files);
+  info.verification = verify_files(opened.files, hashes);
+  info.files = opened.files.files;
+  if (options.hash_files) {
+    for (ModelFile& file : info.files) file.sha256 = hashes.sha256(file.path);
+  }
+  if (!cache_folder.empty() || options.hash_files) info.digest = model_digest(opened.files, hashes);
+  hashes.remember();
+}
+
+// Where the packed file of this model is, and what it must be made for; both stay empty where there can be none.
+void find_packed_file(const std::string& cache_folder, OpenedModel& opened) {
+  ModelInfo& info = opened.info;
+  info.packed.state = "none";
+  if (cache_folder.empty()) return;
+  opened.packed_key = fmt::format("{} {} {}", info.digest, info.dtype, kPackedLayout);
+  info.packed.path =
+      fmt::format("{}/{}-{}-{}.packed", cache_folder, info.digest.substr(0, 32), info.dtype, kPackedLayout);
   info.packed.state = "absent";
 }
 
@@ -103,10 +122,6 @@ OpenedModel open_model(const OpenOptions& options) {
   const Prompts prompts = read_prompts(files);
   info.prompts = prompts.texts;
   info.default_prompt = prompts.default_name;
-  info.files = files.files;
-  if (options.hash_files) {
-    for (ModelFile& file : info.files) file.sha256 = sha256_of_file(file.path);
-  }
   info.dtype = to_string(opened.precision);
   info.isa = ops.name;
   info.isas_present = present_isas();
@@ -117,7 +132,9 @@ OpenedModel open_model(const OpenOptions& options) {
                     opened.precision == Precision::bf16 ? "it is" : "attention is"));
   }
 
-  find_packed_file(options, opened);
+  const std::string cache_folder = make_cache_folder(options, info);
+  identify(options, cache_folder, opened);
+  find_packed_file(cache_folder, opened);
   open_packed_file_if_sound(opened, options.hash_files);
   if (!opened.tokenizer) opened.tokenizer.emplace(Tokenizer::from_file(files.path("tokenizer.json")));
   info.tokenizer = opened.tokenizer->kind();

@@ -62,6 +62,18 @@ void check_config(const EmbeddingConfig& config) {
   }
 }
 
+std::string public_dtype(const std::string& dtype) {
+  switch (parse_precision(dtype)) {
+    case Precision::f32:
+      return "float32";
+    case Precision::bf16:
+      return "bfloat16";
+    case Precision::int8:
+      return "int8";
+  }
+  return dtype;
+}
+
 OpenOptions open_options(const EmbeddingConfig& config) {
   OpenOptions options;
   options.model = config.model_revision.empty() ? config.model_name : config.model_name + "@" + config.model_revision;

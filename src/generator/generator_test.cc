@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/sha256.h"
+#include "bgem3/history.h"
 #include "embedder/test_model.h"
 
 namespace bgem3 {
@@ -344,6 +345,111 @@ TEST_F(GeneratorTest, ManyThreadsUseOneGenerator) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(right, 12);
   EXPECT_EQ(generator.get_processing_stats().total_embeddings, 480u);
+}
+
+TEST_F(GeneratorTest, RemembersVectorsByContent) {
+  EmbeddingGenerator generator = this->generator({.cache_embeddings = true});
+  std::vector<std::string> texts = some_texts(20);
+  const auto first = generator.generate_embeddings(chunks_of(texts));
+  EXPECT_EQ(generator.get_processing_stats().cache_misses, 20u);
+  EXPECT_GT(generator.get_processing_stats().cache_bytes, 20u * 32 * 4);
+  const size_t tokens = generator.get_processing_stats().tokens;
+  texts.push_back("new");
+  const auto second = generator.generate_embeddings(chunks_of(texts));
+  const ProcessingStats stats = generator.get_processing_stats();
+  EXPECT_EQ(stats.cache_hits, 20u);
+  EXPECT_EQ(stats.cache_misses, 21u);
+  EXPECT_EQ(stats.tokens, tokens + second.chunks[20].metadata.sequence_length);
+  EXPECT_EQ(stats.batches, 2u);
+  for (size_t i = 0; i < 20; i++) {
+    const EmbeddingMetadata &before = first.chunks[i].metadata, &after = second.chunks[i].metadata;
+    EXPECT_TRUE(std::ranges::equal(first.chunks[i].embedding_vector, second.chunks[i].embedding_vector));
+    EXPECT_EQ(after.sequence_length, before.sequence_length);
+    EXPECT_EQ(after.embedding_hash, before.embedding_hash);
+    EXPECT_EQ(after.quality_score, before.quality_score);
+    EXPECT_GT(after.processing_time_ms, 0);
+  }
+  generator.clear_cache();
+  EXPECT_EQ(generator.get_processing_stats().cache_bytes, 0u);
+  generator.batch_process(texts);
+  EXPECT_EQ(generator.get_processing_stats().cache_misses, 42u);
+}
+
+TEST_F(GeneratorTest, AFailedTextIsNotRemembered) {
+  EmbeddingGenerator generator = this->generator({.cache_embeddings = true});
+  for (int i = 0; i < 2; i++) {
+    generator.generate_single_embedding("\xff");
+    EXPECT_EQ(generator.last_failures().size(), 1u);
+  }
+  EXPECT_EQ(generator.get_processing_stats().cache_hits, 0u);
+}
+
+// Every option that changes a vector changes what it is remembered by; the others do not.
+TEST_F(GeneratorTest, AFileOfVectorsIsSharedByGeneratorsThatWouldComputeTheSame) {
+  const std::string path = model_.folder() + "/vectors.db";
+  const auto hits = [&](EmbeddingConfig wanted) {
+    wanted.cache_embeddings = true;
+    wanted.embedding_cache_path = path;
+    EmbeddingGenerator generator = this->generator(std::move(wanted));
+    generator.batch_process(std::vector<std::string>{"a b c d e f", "[CLS] x"});
+    return generator.get_processing_stats().cache_hits;
+  };
+  EXPECT_EQ(hits({}), 0u);
+  EXPECT_EQ(hits({}), 2u);
+  EXPECT_EQ(hits({.batch_size = 1, .warmup_iterations = 0}), 2u);
+  EXPECT_EQ(hits({.dtype = "f32"}), 2u);
+  EXPECT_EQ(hits({.dtype = "bfloat16"}), 0u);
+  EXPECT_EQ(hits({.max_sequence_length = 6}), 0u);
+  EXPECT_EQ(hits({.normalize_embeddings = false}), 0u);
+  EXPECT_EQ(hits({.special_tokens_in_text = SpecialTokensInText::escape}), 0u);
+  EXPECT_EQ(hits({}), 2u);
+  const TestModel other("other");
+  std::filesystem::copy_file(other.folder() + "/tokenizer.json", model_.folder() + "/tokenizer.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(hits({}), 2u);  // the same content
+  model_.write("config.json", R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2,
+      "num_attention_heads": 4, "intermediate_size": 48, "vocab_size": 32, "max_position_embeddings": 64,
+      "type_vocab_size": 2, "layer_norm_eps": 1e-3, "pad_token_id": 0, "hidden_act": "gelu"})");
+  EXPECT_EQ(hits({}), 0u);
+}
+
+TEST_F(GeneratorTest, ADamagedFileOfVectorsOrHistoryIsAnEvent) {
+  model_.write("vectors.db", std::string(1000, 'x'));
+  model_.write("history.db", std::string(1000, 'x'));
+  EmbeddingGenerator generator = this->generator({.cache_embeddings = true,
+                                                  .embedding_cache_path = model_.folder() + "/vectors.db",
+                                                  .history_path = model_.folder() + "/history.db"});
+  EXPECT_EQ(events("embedding_cache_damaged"), 1u);
+  EXPECT_EQ(events("history_damaged"), 1u);
+  EXPECT_NEAR(norm_of(generator.generate_single_embedding("a")), 1, 1e-6);
+}
+
+TEST_F(GeneratorTest, ACacheTooLargeForTheCeilingIsRefused) {
+  EmbeddingGenerator generator =
+      this->generator({.cache_embeddings = true, .max_memory_gb = 1, .embedding_cache_bytes = int64_t{2} << 30});
+  const std::string message = message_of<ResourceLimitError>([&] { generator.generate_single_embedding("a"); });
+  EXPECT_NE(message.find("embedding_cache_bytes needs 2147483648 bytes; max_memory of 1073741824"), std::string::npos)
+      << message;
+  EXPECT_FALSE(generator.model_loaded());
+}
+
+TEST_F(GeneratorTest, HistoryKeepsARowACall) {
+  const std::string path = model_.folder() + "/history.db";
+  EmbeddingGenerator generator = this->generator({.history_path = path});
+  generator.batch_process(std::vector<std::string>{"a text that is long enough", "\xff"});
+  generator.generate_single_embedding("a");
+  generator.batch_process(std::vector<std::string>{});
+  const std::vector<HistoryRow> rows = read_history(path);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].texts, 2u);
+  EXPECT_EQ(rows[0].failures, 1u);
+  EXPECT_EQ(rows[0].mean_quality, 0.5);
+  EXPECT_EQ(rows[0].dtype, "float32");
+  EXPECT_NE(rows[0].model_version.find(" float32 unverified"), std::string::npos);
+  EXPECT_GT(rows[0].tokens_per_second, 0);
+  EXPECT_GT(rows[0].peak_memory_gb, 0);
+  EXPECT_EQ(rows[1].tokens, 3u);
+  EXPECT_GE(rows[1].time, rows[0].time);
 }
 
 TEST_F(GeneratorTest, StopsAndTellsProgress) {

@@ -8,7 +8,9 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "generator/config.h"
 #include "kernels/precision.h"
+#include "model/model_digest.h"
 #include "model/model_files.h"
 
 namespace bgem3 {
@@ -19,10 +21,14 @@ constexpr size_t kShownDigits = 12;  // of a commit
 std::string version_of(const ModelInfo& info) {
   std::string version = info.name.substr(0, info.revision.empty() ? std::string::npos : info.name.find('@'));
   if (!info.revision.empty()) version += "@" + info.revision.substr(0, kShownDigits);
-  return fmt::format("{} {}", version,
-                     info.dtype == "f32"    ? "float32"
-                     : info.dtype == "bf16" ? "bfloat16"
-                                            : info.dtype);
+  return fmt::format("{} {}{}", version, public_dtype(info.dtype),
+                     info.verification == "unverified" ? " unverified" : "");
+}
+
+// Where no cache folder keeps it, it is made anew.
+std::string digest_of(const ModelInfo& info) {
+  FileHashes hashes("");
+  return info.digest.empty() ? model_digest(find_model_in_folder(info.folder), hashes) : info.digest;
 }
 
 // A model that is loaded, or being loaded.
@@ -61,8 +67,10 @@ std::shared_ptr<Place> place_of(const std::string& key) {
 
 std::shared_ptr<const LoadedModel> load_model(const OpenOptions& options) {
   Embedder embedder = Embedder::open(options);
-  std::string version = version_of(embedder.info());
-  return std::make_shared<const LoadedModel>(LoadedModel{std::move(embedder), std::move(version)});
+  const ModelInfo& info = embedder.info();
+  std::string version = version_of(info);
+  std::string digest = fmt::format("{} {}", digest_of(info), info.dtype);
+  return std::make_shared<const LoadedModel>(LoadedModel{std::move(embedder), std::move(version), std::move(digest)});
 }
 
 std::shared_ptr<const LoadedModel> share_model(const OpenOptions& options) {

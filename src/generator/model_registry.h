@@ -11,6 +11,7 @@ namespace bgem3 {
 struct LoadedModel {
   Embedder embedder;
   std::string version;  // EmbeddingMetadata::model_version
+  std::string digest;   // of the files' content and the dtype: equal digests, equal vectors
 };
 
 // Loads a model for the caller alone. Throws as Embedder::open.

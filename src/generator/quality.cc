@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "generator/median.h"
+
 namespace bgem3 {
 namespace {
 
@@ -51,13 +53,6 @@ Moments moments_of(std::span<const float> vector) {
 
 size_t characters_of(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
-}
-
-double median_of(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + middle, values.end());
-  if (values.size() % 2 == 1) return values[middle];
-  return (values[middle] + *std::max_element(values.begin(), values.begin() + middle)) / 2;
 }
 
 // The width that most vectors have; of several the smallest.

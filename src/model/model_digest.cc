@@ -46,51 +46,56 @@ std::string recall(const std::vector<std::string>& lines, const FileIdentity& id
   return {};
 }
 
-// Puts lines in front of those that are there. The writer's lock makes reading and writing one step.
-void remember(const std::string& path, std::vector<std::string> lines) {
-  FileWriter writer(path);
-  for (std::string& line : read_lines(path)) {
-    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
-  }
-  lines.resize(std::min(lines.size(), kMostLines));
-  std::string text;
-  for (const std::string& line : lines) text += line + "\n";
-  writer.write(std::as_bytes(std::span(text)));
-  writer.publish();
-}
-
 }  // namespace
 
-std::string model_digest(const ModelFiles& files, const std::string& cache_folder) {
+FileHashes::FileHashes(std::string cache_folder, bool read_all)
+    : memory_(cache_folder.empty() ? "" : std::move(cache_folder) + "/digests"), read_all_(read_all) {
+  if (memory_.empty()) return;
+  try {
+    known_ = read_lines(memory_);
+  } catch (const ModelLoadingError&) {  // then nothing is known
+  }
+}
+
+const std::string& FileHashes::sha256(const std::string& path) {
+  std::string& sha256 = asked_[path];
+  if (!sha256.empty()) return sha256;
+  const OpenFile file(path);
+  if (!read_all_) sha256 = recall(known_, file.identity());
+  if (!sha256.empty()) return sha256;
+  sha256 = sha256_of_file(file);
+  // A file that changed while it was read, or may change within the same tick, is hashed again next time.
+  if (is_settled(file.identity()) && OpenFile(path).identity() == file.identity()) {
+    learnt_.push_back(line_of(file.identity(), sha256));
+  }
+  return sha256;
+}
+
+// Puts what was learnt in front of what is there. The writer's lock makes reading and writing one step.
+void FileHashes::remember() {
+  if (memory_.empty() || learnt_.empty()) return;
+  try {
+    FileWriter writer(memory_);
+    std::vector<std::string> lines = std::move(learnt_);
+    learnt_.clear();
+    for (std::string& line : read_lines(memory_)) {
+      if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
+    }
+    lines.resize(std::min(lines.size(), kMostLines));
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    writer.write(std::as_bytes(std::span(text)));
+    writer.publish();
+  } catch (const ModelLoadingError&) {  // then files are hashed again next time
+  }
+}
+
+std::string model_digest(const ModelFiles& files, FileHashes& hashes) {
   std::vector<std::string> names = {"config.json", "tokenizer.json"};
   if (!files.weights_index.empty()) names.push_back(files.weights_index);
   names.insert(names.end(), files.weights.begin(), files.weights.end());
-
-  const std::string memory = cache_folder + "/digests";
-  std::vector<std::string> known, learnt;
-  try {
-    known = read_lines(memory);
-  } catch (const ModelLoadingError&) {  // then nothing is known
-  }
   std::string all;
-  for (const std::string& name : names) {
-    const OpenFile file(files.path(name));
-    std::string sha256 = recall(known, file.identity());
-    if (sha256.empty()) {
-      sha256 = sha256_of_file(file);
-      // A file that changed while it was read, or may change within the same tick, is hashed again next time.
-      if (is_settled(file.identity()) && OpenFile(file.path()).identity() == file.identity()) {
-        learnt.push_back(line_of(file.identity(), sha256));
-      }
-    }
-    all += fmt::format("{} {}\n", name, sha256);
-  }
-  if (!learnt.empty()) {
-    try {
-      remember(memory, std::move(learnt));
-    } catch (const ModelLoadingError&) {  // then it is hashed again next time
-    }
-  }
+  for (const std::string& name : names) all += fmt::format("{} {}\n", name, hashes.sha256(files.path(name)));
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 

@@ -25,7 +25,13 @@ class ModelDigest : public testing::Test {
     files_.folder = folder_.path("model");
     files_.weights = {"weights"};
   }
-  std::string digest() const { return model_digest(files_, cache_); }
+  std::string digest() const { return digest_with(cache_); }
+  std::string digest_with(const std::string& cache_folder, bool read_all = false) const {
+    FileHashes hashes(cache_folder, read_all);
+    const std::string digest = model_digest(files_, hashes);
+    hashes.remember();
+    return digest;
+  }
   std::string memory() const { return is_file(cache_ + "/digests") ? read_file(cache_ + "/digests", 1 << 20) : ""; }
   // What is remembered says this of the weights, whatever they hold.
   void remember_of_weights(const std::string& sha256) const {
@@ -67,6 +73,7 @@ TEST_F(ModelDigest, ARememberedHashSpareReadingTheFile) {
   const std::string before = digest();
   remember_of_weights(std::string(64, 'a'));
   EXPECT_NE(digest(), before);  // it believes what is remembered
+  EXPECT_EQ(digest_with(cache_, true), before);
   remember_of_weights(sha256_hex(std::as_bytes(std::span(std::string_view("0123456789")))));
   EXPECT_EQ(digest(), before);
 }
@@ -92,8 +99,9 @@ TEST_F(ModelDigest, DamagedMemoryIsNoHindrance) {
 
 TEST_F(ModelDigest, WithoutACacheFolderFilesAreRead) {
   const std::string before = digest();
-  EXPECT_EQ(model_digest(files_, folder_.path("absent")), before);
-  EXPECT_EQ(model_digest(files_, folder_.path("model/weights")), before);
+  EXPECT_EQ(digest_with(folder_.path("absent")), before);
+  EXPECT_EQ(digest_with(folder_.path("model/weights")), before);
+  EXPECT_EQ(digest_with(""), before);
 }
 
 TEST_F(ModelDigest, RemembersSettledFiles) {

@@ -48,7 +48,7 @@ bool add_file(ModelFiles& files, const std::string& name) {
   std::error_code error;
   if (fs::status(path, error).type() == fs::file_type::not_found) return false;
   const MappedFile file(path);
-  files.files.push_back({.name = name, .path = path, .size_bytes = file.bytes().size(), .sha256 = {}});
+  files.files.push_back({.name = name, .path = path, .size_bytes = file.bytes().size(), .sha256 = {}, .verified = {}});
   return true;
 }
 

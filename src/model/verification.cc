@@ -1,0 +1,109 @@
+#include "model/verification.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/weak_hashes.h"
+
+namespace bgem3 {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The commits of BAAI/bge-m3 whose files are listed: main, and refs/pr/130, which adds model.safetensors to it.
+constexpr std::string_view kMain = "5617a9f61b028005a4858fdac845db406aefb181";
+constexpr std::string_view kWithSafetensors = "9a0624b896d81da7492a910ffa53731274b6cf3d";
+
+struct Published {
+  std::string_view name;
+  size_t size_bytes;
+  std::string_view sha256;
+  bool on_main = true;
+};
+constexpr Published kPublished[] = {
+    {"config.json", 687, "26159e7ad065073448460117eb24b7a4572f6f4e78eadff65dc0a11c052449fa"},
+    {"tokenizer.json", 17098108, "21106b6d7dab2952c1d496fb21d5dc9db75c28ed361a05f5020bbba27810dd08"},
+    {"tokenizer_config.json", 444, "a62b2b6784f990259fddef5f16388693a8043be4f69179e6a5257eeb3f9abac4"},
+    {"modules.json", 349, "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"},
+    {"1_Pooling/config.json", 191, "e54c164a07274f2eb45bb724f54a79d1efcc90c41573887cd9a29aeee0597352"},
+    {"sentence_bert_config.json", 54, "eb9b44b13c0f52a3b3685c3b1cbdea1ba8b04bea123b98f61610048940776eb1"},
+    {"config_sentence_transformers.json", 123, "1eef72430e7194a1e59680e635aed81ffa083f05668dbc5bb1c56c04c0999c38"},
+    {"pytorch_model.bin", 2271145830, "b5e0ce3470abf5ef3831aa1bd5553b486803e83251590ab7ff35a117cf6aad38"},
+    {"model.safetensors", 2271064456, "993b2248881724788dcab8c644a91dfd63584b6e5604ff2037cb5541e1e38e7e", false},
+};
+
+// Above what a repository keeps as a plain git file.
+constexpr size_t kLargestGitFile = size_t{64} << 20;
+
+bool is_hex(std::string_view text, size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+const Published* find_published(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kPublished), std::end(kPublished),
+                                   [&](const Published& file) { return file.name == name; });
+  return found == std::end(kPublished) ? nullptr : found;
+}
+
+[[noreturn]] void refuse(const ModelFile& file, const char* source, std::string_view expected, std::string_view found) {
+  fail<ModelLoadingError>(ErrorCode::corrupt,
+                          "{}: not what was published: {} says {}, its content has {}; download it again", file.path,
+                          source, expected, found);
+}
+
+// True if the file is the published one. In a snapshot of the revision it must be.
+bool verify_published(const ModelFile& file, bool is_listed_revision, FileHashes& hashes) {
+  const Published* published = find_published(file.name);
+  if (!published) return false;
+  if (!is_listed_revision && file.size_bytes != published->size_bytes) return false;
+  const std::string& sha256 = hashes.sha256(file.path);
+  if (sha256 == published->sha256) return true;
+  if (is_listed_revision) refuse(file, "the list of bge-m3's files", published->sha256, sha256);
+  return false;
+}
+
+// True if the file is a blob of the Hugging Face cache, and has the content that its name promises.
+bool verify_blob(const ModelFile& file, FileHashes& hashes) {
+  std::error_code error;
+  const fs::path blob = fs::canonical(file.path, error);
+  if (error || blob.parent_path().filename() != "blobs") return false;
+  const std::string name = blob.filename();
+  if (is_hex(name, 64)) {
+    const std::string& sha256 = hashes.sha256(file.path);
+    if (sha256 != name) refuse(file, "the cache", name, sha256);
+    return true;
+  }
+  if (is_hex(name, 40) && file.size_bytes <= kLargestGitFile) {
+    const std::string content = read_file(file.path, kLargestGitFile);
+    const std::string object = fmt::format("blob {}", content.size()) + '\0' + content;
+    const std::string sha1 = sha1_hex(std::as_bytes(std::span(object)));
+    if (sha1 != name) refuse(file, "the cache", name, sha1);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string verify_files(ModelFiles& files, FileHashes& hashes) {
+  size_t published = 0, unverified = 0;
+  for (ModelFile& file : files.files) {
+    const Published* listed = find_published(file.name);
+    const bool is_listed_revision =
+        listed && (files.revision == kWithSafetensors || (files.revision == kMain && listed->on_main));
+    if (verify_published(file, is_listed_revision, hashes)) {
+      file.verified = "published";
+      published++;
+    } else if (!files.revision.empty() && verify_blob(file, hashes)) {
+      file.verified = "blob name";
+    } else {
+      unverified++;
+    }
+  }
+  if (unverified > 0) return "unverified";
+  return published == files.files.size() ? "published" : "blob names";
+}
+
+}  // namespace bgem3
