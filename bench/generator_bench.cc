@@ -104,7 +104,7 @@ void measure_soak(const Arguments& arguments) {
       std::fflush(stdout);
     }
     const std::vector<std::string> texts = texts_of(1 + call % 4, 4 + static_cast<int64_t>(call % 13), call);
-    std::vector<bgem3::TextChunk> chunks;
+    std::vector<bgem3::ChunkInput> chunks;
     for (const std::string& text : texts) chunks.push_back({.text = text});
     generator.generate_embeddings(chunks);
   }
@@ -125,7 +125,7 @@ void measure_memory(const Arguments& arguments) {
   generator.model();
   report("model loaded");
   std::vector<std::string> texts = texts_of(arguments.chunks, 500);  // about 512 tokens
-  std::vector<bgem3::TextChunk> chunks;
+  std::vector<bgem3::ChunkInput> chunks;
   for (const std::string& text : texts) chunks.push_back({.text = text});
   generator.generate_embeddings(chunks);
   report("chunks of 512 tokens");

@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> texts = {"The tide turns twice a day, because the moon pulls at the sea.",
                                           "Bread is baked from flour, water, yeast and a little salt.",
                                           "A vector stands for the meaning of a text."};
-  std::vector<bgem3::TextChunk> chunks;
+  std::vector<bgem3::ChunkInput> chunks;
   for (const std::string& text : texts) chunks.push_back({.text = text});
 
   try {

@@ -58,7 +58,7 @@ struct EmbeddingConfig {
 };
 
 // One text to embed. The views must be valid until the call returns.
-struct TextChunk {
+struct ChunkInput {
   std::string_view text = {};
   std::string_view chunk_id = {};                                // empty: the first 16 hex digits of the text's MD5
   const std::map<std::string, std::string>* metadata = nullptr;  // copied into ChunkEmbedding::chunk_metadata
@@ -207,7 +207,7 @@ class EmbeddingGenerator {
   // treated as config().on_error says, and is in last_failures(). Throws ResourceLimitError (a limit of the
   // configuration, or memory: planned before work starts), ModelLoadingError, InferenceError (on_error).
   // Cost: that of Embedder::embed over batches of batch_size texts; a remembered vector costs microseconds.
-  GeneratedEmbeddings generate_embeddings(std::span<const TextChunk> chunks, const CallOptions& options = {});
+  GeneratedEmbeddings generate_embeddings(std::span<const ChunkInput> chunks, const CallOptions& options = {});
 
   // The vector of one text: [dimensions]. Zero if it failed, or InferenceError, as config().on_error says.
   std::vector<float> generate_single_embedding(std::string_view text, const CallOptions& options = {});

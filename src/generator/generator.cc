@@ -115,10 +115,10 @@ EmbeddingGenerator::~EmbeddingGenerator() = default;
 EmbeddingGenerator::EmbeddingGenerator(EmbeddingGenerator&&) noexcept = default;
 EmbeddingGenerator& EmbeddingGenerator::operator=(EmbeddingGenerator&&) noexcept = default;
 
-GeneratedEmbeddings EmbeddingGenerator::generate_embeddings(std::span<const TextChunk> chunks,
+GeneratedEmbeddings EmbeddingGenerator::generate_embeddings(std::span<const ChunkInput> chunks,
                                                             const CallOptions& options) {
   std::vector<std::string_view> texts;
-  for (const TextChunk& chunk : chunks) texts.push_back(chunk.text);
+  for (const ChunkInput& chunk : chunks) texts.push_back(chunk.text);
   Call call(*impl_, texts, 0, options, OnMemory::raise);
   call.run();
 

@@ -45,8 +45,8 @@ class GeneratorTest : public testing::Test {
   std::vector<Event> events_;
 };
 
-std::vector<TextChunk> chunks_of(const std::vector<std::string>& texts) {
-  std::vector<TextChunk> chunks;
+std::vector<ChunkInput> chunks_of(const std::vector<std::string>& texts) {
+  std::vector<ChunkInput> chunks;
   for (const std::string& text : texts) chunks.push_back({.text = text});
   return chunks;
 }
@@ -71,7 +71,7 @@ TEST_F(GeneratorTest, GivesVectorsWithMetadataInTheOrderOfTheChunks) {
   EmbeddingGenerator generator = this->generator();
   const std::vector<std::string> texts = some_texts(70);
   const std::map<std::string, std::string> metadata = {{"page", "3"}};
-  std::vector<TextChunk> chunks = chunks_of(texts);
+  std::vector<ChunkInput> chunks = chunks_of(texts);
   chunks[5].chunk_id = "five";
   chunks[5].metadata = &metadata;
   const auto before = std::chrono::system_clock::now();
