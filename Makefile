@@ -9,7 +9,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 # Debian's own tools, whatever else is first on the path.
 export PATH := /usr/bin:$(PATH)
 
-.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench bench-peers accuracy check format lint packages program dev clean
+.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench bench-peers accuracy check format lint packages program dev python wheel clean
 
 all: program  ## the release program at build/bgem3
 
@@ -32,6 +32,17 @@ $(VENV)/installed: tools/requirements.txt | packages
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r tools/requirements.txt
 	touch $@
 
+# pyproject.toml has the rest. Built anew each time, in a folder that keeps the objects.
+BUILD_WHEEL := $(VENV)/bin/python -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps
+INSTALL_WHEEL := $(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall
+
+wheel: $(VENV)/installed  ## the Python package as a wheel for python3, in build/wheel
+	rm -rf build/wheel
+	$(BUILD_WHEEL) --config-settings=cmake.define.BGEM3_WERROR=ON -w build/wheel .
+
+python: wheel
+	$(INSTALL_WHEEL) build/wheel/*.whl
+
 $(DEMO_MODEL): tools/get_demo_model.py | packages
 	python3 tools/get_demo_model.py
 
@@ -42,7 +53,7 @@ $(FULL_MODEL): | $(VENV)/installed
 demo: program $(filter $(DEMO_MODEL),$(MODEL))  ## embed and search real text with a real model (MODEL=folder or name)
 	tools/demo $(MODEL)
 
-test: dev $(VENV)/installed $(DEMO_MODEL)  ## build and run every test, C++ and Python
+test: dev python $(DEMO_MODEL)  ## build and run every test, C++ and Python
 	tools/install_packages tests/debian-packages.txt
 	ctest --preset dev
 	BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests
@@ -51,10 +62,17 @@ test-fast: dev $(VENV)/installed  ## the tests that take under a minute
 	ctest --preset dev -L fast
 	BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests/layering_test.py tests/text_rules_test.py
 
-test-asan: packages  ## the fast C++ tests under the address and undefined-behaviour sanitizers
+# The Python tests in the second half: the interpreter is no sanitizer's program, so the runtime comes first and leaks
+# are not looked for.
+test-asan: dev $(VENV)/installed  ## the fast C++ tests and the Python package under the address and undefined-behaviour sanitizers
 	cmake --preset asan
 	cmake --build --preset asan
 	ctest --preset asan
+	$(BUILD_WHEEL) --config-settings=cmake.define.BGEM3_SANITIZE=address,undefined --config-settings=build-dir=build/python-asan \
+	  --config-settings=cmake.build-type=RelWithDebInfo -w build/wheel-asan .
+	$(INSTALL_WHEEL) --target build/python-asan-site build/wheel-asan/*.whl
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
+	  PYTHONPATH=build/python-asan-site BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests/python --ignore tests/python/wheel_test.py
 
 test-tsan: packages  ## thread pool, encoder, embedder and generator under the thread sanitizer
 	cmake --preset tsan
@@ -84,11 +102,15 @@ accuracy: packages $(VENV)/installed $(DEMO_MODEL) $(FULL_MODEL)  ## what bf16 a
 
 check: lint dev test-fast  ## format, lint, layering, build, fast tests
 
-format: packages  ## format the C++ sources
+format: packages $(VENV)/installed  ## format the C++ and Python sources
 	git ls-files '*.cc' '*.h' | xargs clang-format -i
+	$(VENV)/bin/ruff format -q
 
-lint: packages
+lint: packages $(VENV)/installed
 	git ls-files '*.cc' '*.h' | xargs clang-format --dry-run --Werror
+	$(VENV)/bin/ruff check -q
+	$(VENV)/bin/ruff format -q --check
+	$(VENV)/bin/mypy
 
 clean:  ## remove what was built
 	rm -rf build $(VENV)

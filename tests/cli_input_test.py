@@ -152,7 +152,8 @@ def test_empty_and_blank_texts_are_embedded(program: Program, model: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["\u200e\u202eabc\u202c", "👩\u200d👩\u200d👧 🇩🇪 👍🏽", "\ue000\uffff\U0010fffe\u0378", "a" + "\u0301" * 1000]
+    "text",
+    ["\u200e\u202eabc\u202c", "👩\u200d👩\u200d👧 🇩🇪 👍🏽", "\ue000\uffff\U0010fffe\u0378", "a" + "\u0301" * 1000],
 )
 def test_unusual_texts_are_embedded(program: Program, model: Path, text: str) -> None:
     assert np.isfinite(program.embed(model, [text])).all()

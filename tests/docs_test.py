@@ -1,10 +1,11 @@
-"""What the README and docs/ show is run: every `sh` block as it stands, every `cpp` block as a program."""
+"""What the README and docs/ show is run: every `sh` block as it stands, every `cpp` and `python` block as a program."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_every_block_names_its_language() -> None:
     """A block without a language would be a block that nobody runs; `text` says that there is nothing to run."""
     for page in PAGES:
         opening = re.findall(r"^```(\w*)", page.read_text(), re.MULTILINE)[::2]
-        assert set(opening) <= {"sh", "cpp", "text"}, f"{page}: {opening}"
+        assert set(opening) <= {"sh", "cpp", "python", "text"}, f"{page}: {opening}"
 
 
 @pytest.mark.parametrize(("name", "text"), blocks("sh"), ids=[name for name, _ in blocks("sh")])
@@ -51,6 +52,16 @@ def test_shell_block(name: str, text: str, program: Program, minilm: Path, tmp_p
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text], cwd=tmp_path, env=environment, capture_output=True, check=False
     )
+    assert result.returncode == 0, f"{name}: {result.stderr.decode()}"
+    assert result.stdout, f"{name} printed nothing"
+
+
+@pytest.mark.parametrize(("name", "text"), blocks("python"), ids=[name for name, _ in blocks("python")])
+def test_python_block(name: str, text: str, minilm: Path, tmp_path: Path) -> None:
+    """Runs in an empty folder that has the demo's model, with the installed package."""
+    (tmp_path / "build/models").mkdir(parents=True)
+    (tmp_path / "build/models/all-MiniLM-L6-v2").symlink_to(minilm.resolve())
+    result = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, check=False)
     assert result.returncode == 0, f"{name}: {result.stderr.decode()}"
     assert result.stdout, f"{name} printed nothing"
 

@@ -154,9 +154,7 @@ def check_threads_and_isas(program: Program, model: Path, texts: list[str], dtyp
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", MODELS)
-def test_same_bits_alone_batched_and_shuffled(
-    name: str, dtype: str, program: Program, model_folder: MakeModel
-) -> None:
+def test_same_bits_alone_batched_and_shuffled(name: str, dtype: str, program: Program, model_folder: MakeModel) -> None:
     check_same_bits(program, model_folder(golden_spec(read_golden(name))), TEXTS, dtype)
 
 
@@ -175,9 +173,7 @@ def test_minilm_gives_the_same_bits_everywhere(dtype: str, program: Program, min
 
 
 @pytest.mark.parametrize(("dtype", "lowest_cosine"), [("bf16", 0.9999), ("int8", 0.99)])
-def test_minilm_in_fewer_bits_is_close_to_f32(
-    dtype: str, lowest_cosine: float, program: Program, minilm: Path
-) -> None:
+def test_minilm_in_fewer_bits_is_close_to_f32(dtype: str, lowest_cosine: float, program: Program, minilm: Path) -> None:
     """How close: docs/numerics.md."""
     vectors = program.embed(minilm, TEXTS[:18], "--dtype", dtype)
     cosines = (vectors.astype(np.float64) * program.embed(minilm, TEXTS[:18])).sum(axis=1)

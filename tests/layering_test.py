@@ -35,6 +35,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "immintrin.h": {"kernels"},
     "xmmintrin.h": {"kernels"},
     "arm_neon.h": {"kernels"},
+    "nanobind/": {"python"},
+    "Python.h": {"python"},
     "gtest/": {"test"},
     "gmock/": {"test"},
 }
@@ -68,9 +70,9 @@ def include_errors(path: str, source: str) -> Iterator[str]:
                 yield f'{path}: "{name}" is no public header'
         elif place == "include":
             yield f'{path}: "{name}": public headers include the standard library and each other only'
-        elif place == "cli":
+        elif place in ("cli", "python"):
             if "/" in name:
-                yield f'{path}: "{name}": cli includes public headers and its own files only'
+                yield f'{path}: "{name}": {place} includes public headers and its own files only'
         elif folder != place and folder not in ALLOWED[place]:
             allowed = ", ".join(sorted(ALLOWED[place])) or "nothing"
             yield f'{path}: "{name}": {place} may include bgem3/, itself and {allowed}'
@@ -90,7 +92,7 @@ def files(*folders: str) -> list[Path]:
 
 
 def test_every_include_points_down() -> None:
-    checked = files("include", "src", "cli")
+    checked = files("include", "src", "cli", "python")
     assert len(checked) > 20
     errors = [e for file in checked for e in include_errors(str(file.relative_to(ROOT)), file.read_text())]
     assert not errors, "\n".join(errors)
@@ -131,6 +133,9 @@ def test_environment_is_read_in_one_place() -> None:
         ("src/tokenizer/json.cc", "#include <simdjson.h>"),
         ("src/model/model.cc", "#include <gtest/gtest.h>"),
         ("cli/embed.cc", '#include "base/file.h"'),
+        ("cli/embed.cc", "#include <nanobind/nanobind.h>"),
+        ("python/texts.cc", '#include "base/file.h"'),
+        ("python/texts.cc", "#include <fmt/format.h>"),
         ("include/bgem3/embedder.h", '#include "base/error.h"'),
         ("include/bgem3/embedder.h", "#include <fmt/format.h>"),
         ("include/bgem3/embedder.h", "#include <unistd.h>"),

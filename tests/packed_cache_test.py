@@ -1,4 +1,4 @@
-"""The packed weight cache: the second start maps what the first one wrote, and nothing that happens to the file harms."""
+"""The packed weight cache: the second start maps what the first wrote; nothing that happens to the file harms."""
 
 from __future__ import annotations
 
@@ -243,7 +243,9 @@ def test_starts_at_the_same_time_do_not_harm_each_other(program: Program, model:
         assert state(program, model, cache) == "present"
 
 
-def test_killed_while_building_leaves_nothing_that_harms(program: Program, model_folder: MakeModel, cache: Path) -> None:
+def test_killed_while_building_leaves_nothing_that_harms(
+    program: Program, model_folder: MakeModel, cache: Path
+) -> None:
     model = model_folder(ModelSpec(layers=8, hidden=384, heads=4, ffn=1536))
     expected = embed(program, model, cache, "--no-packed-cache")
     killed_within = 0

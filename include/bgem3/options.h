@@ -62,6 +62,7 @@ struct EmbedOptions {
   // Affects nothing but the order of events. Callbacks run on the calling thread and must not throw.
   std::stop_token stop = {};                                        // texts not yet computed get `cancelled`
   std::function<void(size_t done, size_t total)> on_progress = {};  // after every pass, in texts
+  std::function<void()> on_wait = {};  // 20 times a second while a pass takes longer: to look at signals, to stop
   std::function<void(size_t index, const Embedding& embedding)> on_result = {};  // once a text, in the order computed
 };
 

@@ -1,6 +1,7 @@
 #include "embedder/request.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <exception>
 #include <functional>
@@ -16,6 +17,8 @@ namespace {
 constexpr size_t kFirstWindowTokens = 8192;
 constexpr size_t kWindowTokens = 65536;
 constexpr size_t kWindowTexts = 16384;
+
+constexpr std::chrono::milliseconds kWaitInterval(50);
 
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
@@ -172,7 +175,12 @@ void Request::collect(bool wait) {
   std::vector<PassWork*> ended;
   {
     std::unique_lock lock(mutex_);
-    if (wait) ended_.wait(lock, [&] { return !ended_passes_.empty(); });
+    while (wait && !ended_.wait_for(lock, kWaitInterval, [&] { return !ended_passes_.empty(); })) {
+      if (!options_.on_wait) continue;
+      lock.unlock();
+      options_.on_wait();
+      lock.lock();
+    }
     if (ended_passes_.empty()) return;
     ended = ended_passes_;  // a copy: the room stays
     ended_passes_.clear();

@@ -1,0 +1,24 @@
+"""Text embeddings on CPUs, exact and fast: BAAI/bge-m3 and the BERT sentence encoders. Start at Embedder."""
+
+from bgem3.embedder import Embedder, EmbeddingWarning, EmbedResult, Encoding
+from bgem3.errors import (
+    EmbeddingGenerationError,
+    InferenceError,
+    InvalidInputError,
+    ModelLoadingError,
+    QualityValidationError,
+    ResourceLimitError,
+)
+
+__all__ = [
+    "EmbedResult",
+    "Embedder",
+    "EmbeddingGenerationError",
+    "EmbeddingWarning",
+    "Encoding",
+    "InferenceError",
+    "InvalidInputError",
+    "ModelLoadingError",
+    "QualityValidationError",
+    "ResourceLimitError",
+]

@@ -1,0 +1,160 @@
+"""The C++ library, for the package bgem3 alone. Use bgem3.Embedder."""
+
+from typing import Annotated
+
+import numpy
+from numpy.typing import NDArray
+
+
+class ModelConfig:
+    """Sizes and rules of an encoder, as its files state them."""
+
+    @property
+    def model_type(self) -> str:
+        """'xlm-roberta' or 'bert'."""
+
+    @property
+    def hidden(self) -> int:
+        """Width of a vector."""
+
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def ffn(self) -> int:
+        """Inner width of the feed-forward block."""
+
+    @property
+    def vocab(self) -> int:
+        """Rows of the word embedding table."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest text in tokens, template tokens included."""
+
+    @property
+    def pooling(self) -> str:
+        """'cls' or 'mean'."""
+
+    @property
+    def normalize(self) -> bool:
+        """The model's own last step scales vectors to length one."""
+
+class ModelFile:
+    """One file of a model."""
+
+    @property
+    def name(self) -> str:
+        """Relative to the model's folder."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hexadecimal; empty unless hash_files was asked for."""
+
+class PackedCacheFile:
+    """The file of weights in kernel order that starts map."""
+
+    @property
+    def path(self) -> str:
+        """Empty without a cache folder."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def state(self) -> str:
+        """'present', 'built', 'none', 'absent' or 'damaged'."""
+
+class ModelInfo:
+    """What was read and decided when a model was opened."""
+
+    @property
+    def name(self) -> str:
+        """As the caller named it."""
+
+    @property
+    def folder(self) -> str:
+        """Where its files are."""
+
+    @property
+    def revision(self) -> str:
+        """Commit of a Hugging Face cache snapshot; empty for a plain folder."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    @property
+    def weights_format(self) -> str:
+        """'safetensors' or 'pytorch'."""
+
+    @property
+    def tokenizer(self) -> str:
+        """'unigram' or 'wordpiece'."""
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """Name to text."""
+
+    @property
+    def default_prompt(self) -> str:
+        """Name of the prompt that the model asks for; or empty."""
+
+    @property
+    def files(self) -> list[ModelFile]:
+        """Those that were read."""
+
+    @property
+    def dtype(self) -> str:
+        """'f32', 'bf16' or 'int8'."""
+
+    @property
+    def isa(self) -> str:
+        """Instruction set in use."""
+
+    @property
+    def isas_present(self) -> list[str]:
+        """Those this machine could use, slowest first."""
+
+    @property
+    def threads(self) -> int:
+        """In use."""
+
+    @property
+    def threads_reason(self) -> str:
+        """Why so many."""
+
+    @property
+    def packed(self) -> PackedCacheFile: ...
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user may want to know, one line each."""
+
+    def __repr__(self) -> str: ...
+
+class StopSource:
+    """Cancels the calls it is given to, from any thread."""
+
+    def __init__(self) -> None: ...
+
+    def request_stop(self) -> bool: ...
+
+class Embedder:
+    @staticmethod
+    def open(model: str, *, dtype: str, isa: str, threads: int, pass_tokens: int, max_memory_bytes: int, packed_cache: bool, cache_dir: str, hash_files: bool) -> Embedder: ...
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def embed(self, texts: tuple[str, ...], *, max_tokens: int, pooling: str | None, normalize: bool | None, prompt: str, truncate_dim: int, special_tokens_in_text: str, invalid_utf8: str, progress: object | None, stop: StopSource) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None, None))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.bool_], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], list[tuple[int, str, str]]]: ...
+
+    def tokenize(self, texts: tuple[str, ...], *, max_tokens: int = 0, add_special_tokens: bool = True, special_tokens_in_text: str = 'match', invalid_utf8: str = 'error') -> list[tuple[list[int], list[str], list[tuple[int, int]], bool, int]]: ...

@@ -1,0 +1,191 @@
+#include "bgem3/embedder.h"
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+#include "bindings.h"
+#include "texts.h"
+#include "watch.h"
+
+namespace bgem3::python {
+namespace {
+
+using namespace nb::literals;
+
+template <typename T>
+using Column = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+using Matrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+using Failure = std::tuple<size_t, std::string, std::string>;  // index, code, message
+
+// vectors, tokens, truncated, replaced_utf8, failures
+using Embedded = std::tuple<Matrix, Column<int64_t>, Column<bool>, Column<int64_t>, std::vector<Failure>>;
+// ids, tokens, offsets in characters, truncated, replaced_utf8
+using Tokenized = std::tuple<std::vector<uint32_t>, nb::typed<nb::list, nb::str>,
+                             std::vector<std::pair<size_t, size_t>>, bool, size_t>;
+
+template <typename Choice>
+Choice parse_choice(const char* option, const std::string& name, std::pair<const char*, Choice> first,
+                    std::pair<const char*, Choice> second) {
+  if (name == first.first) return first.second;
+  if (name == second.first) return second.second;
+  throw InvalidInputError(ErrorCode::invalid_input, std::string(option) + ": '" + name + "', expected '" + first.first +
+                                                        "' or '" + second.first + "'");
+}
+
+SpecialTokensInText parse_special_tokens(const std::string& name) {
+  return parse_choice<SpecialTokensInText>("special_tokens_in_text", name, {"match", SpecialTokensInText::match},
+                                           {"escape", SpecialTokensInText::escape});
+}
+
+InvalidUtf8 parse_invalid_utf8(const std::string& name) {
+  return parse_choice<InvalidUtf8>("invalid_utf8", name, {"error", InvalidUtf8::error},
+                                   {"replace", InvalidUtf8::replace});
+}
+
+template <typename T, typename Value>
+Column<T> make_column(const EmbedResult& result, Value value) {
+  auto values = std::make_unique<T[]>(result.texts());
+  for (size_t i = 0; i < result.texts(); i++) values[i] = static_cast<T>(value(result[i]));
+  nb::capsule owner(values.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
+  return Column<T>(values.release(), {result.texts()}, owner);
+}
+
+// The result's own memory, which goes when the array does.
+Matrix make_matrix(EmbedResult result) {
+  auto held = std::make_unique<EmbedResult>(std::move(result));
+  auto* const values = const_cast<float*>(held->dense().data());  // nobody else has it
+  const size_t texts = held->texts(), dimensions = held->dimensions();
+  nb::capsule owner(held.get(), [](void* data) noexcept { delete static_cast<EmbedResult*>(data); });
+  held.release();
+  return Matrix(values, {texts, dimensions}, owner);
+}
+
+void fail_row(const Matrix& vectors, size_t row) {
+  std::fill_n(vectors.data() + row * vectors.shape(1), vectors.shape(1), std::numeric_limits<float>::quiet_NaN());
+}
+
+Embedded embed(const Embedder& embedder, Strings given, size_t max_tokens, const std::optional<std::string>& pooling,
+               std::optional<bool> normalize, const std::string& prompt, size_t truncate_dim,
+               const std::string& special_tokens_in_text, const std::string& invalid_utf8, nb::object progress,
+               const std::stop_source& stop) {
+  const Texts texts(std::move(given));
+  EmbedOptions options{.max_tokens = max_tokens,
+                       .normalize = normalize,
+                       .prompt = prompt,
+                       .truncate_dim = truncate_dim,
+                       .special_tokens_in_text = parse_special_tokens(special_tokens_in_text),
+                       .invalid_utf8 = parse_invalid_utf8(invalid_utf8)};
+  if (pooling) options.pooling = parse_pooling(*pooling);
+  Watch watch(std::move(progress), texts.views().size(), stop);
+  watch.attach(options);
+  EmbedResult result = [&] {
+    const nb::gil_scoped_release unlocked;
+    return embedder.embed(std::span(texts.views()), options);
+  }();
+  watch.rethrow();
+
+  auto tokens = make_column<int64_t>(result, [](const Embedding& embedding) { return embedding.tokens; });
+  auto truncated = make_column<bool>(result, [](const Embedding& embedding) { return embedding.truncated; });
+  auto replaced = make_column<int64_t>(result, [](const Embedding& embedding) { return embedding.replaced_utf8; });
+  std::vector<Failure> failures;
+  for (size_t i = 0; i < result.texts(); i++) {
+    if (result[i].error) failures.emplace_back(i, to_string(*result[i].error), result[i].error_message);
+  }
+  Matrix vectors = make_matrix(std::move(result));
+  for (const size_t index : texts.no_texts()) {  // computed as empty texts
+    fail_row(vectors, index);
+    tokens(index) = 0;
+    const std::string type = nb::cast<std::string>(nb::str(texts[index].type().attr("__name__")));
+    std::erase_if(failures, [&](const Failure& failure) { return std::get<0>(failure) == index; });
+    failures.emplace_back(index, to_string(ErrorCode::invalid_input), "the text is a " + type + ", expected a str");
+  }
+  std::sort(failures.begin(), failures.end());
+  return {std::move(vectors), std::move(tokens), std::move(truncated), std::move(replaced), std::move(failures)};
+}
+
+bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
+std::vector<std::pair<size_t, size_t>> to_characters(const std::vector<ByteRange>& ranges, std::string_view text) {
+  std::vector<size_t> characters_before(text.size() + 1, 0);
+  for (size_t i = 0; i < text.size(); i++) characters_before[i + 1] = characters_before[i] + starts_character(text[i]);
+  std::vector<std::pair<size_t, size_t>> offsets;
+  offsets.reserve(ranges.size());
+  for (const ByteRange& range : ranges) {
+    const bool inside = range.begin < text.size() && !starts_character(text[range.begin]);
+    offsets.emplace_back(characters_before[range.begin] - inside, characters_before[range.end]);
+  }
+  return offsets;
+}
+
+std::vector<Tokenized> tokenize(const Embedder& embedder, Strings given, size_t max_tokens, bool add_special_tokens,
+                                const std::string& special_tokens_in_text, const std::string& invalid_utf8) {
+  const Texts texts(std::move(given));
+  if (!texts.no_texts().empty()) throw nb::type_error("texts: expected strings");
+  const EncodeOptions options{.max_tokens = max_tokens ? max_tokens : SIZE_MAX,
+                              .add_special_tokens = add_special_tokens,
+                              .special_tokens_in_text = parse_special_tokens(special_tokens_in_text),
+                              .invalid_utf8 = parse_invalid_utf8(invalid_utf8)};
+  const Tokenizer& tokenizer = embedder.tokenizer();
+  std::vector<Tokenized> results;
+  for (const std::string_view text : texts.views()) {
+    Encoding encoding;
+    std::vector<std::pair<size_t, size_t>> offsets;
+    {
+      const nb::gil_scoped_release unlocked;
+      encoding = tokenizer.encode(text, options);
+      offsets = to_characters(encoding.offsets, text);
+    }
+    nb::typed<nb::list, nb::str> tokens;
+    for (const uint32_t id : encoding.ids) {
+      const std::string_view token = tokenizer.token(id);
+      tokens.append(nb::str(token.data(), token.size()));
+    }
+    results.emplace_back(std::move(encoding.ids), std::move(tokens), std::move(offsets), encoding.truncated,
+                         encoding.replaced_utf8);
+  }
+  return results;
+}
+
+Embedder open(const std::string& model, const std::string& dtype, const std::string& isa, int threads,
+              size_t pass_tokens, size_t max_memory_bytes, bool packed_cache, const std::string& cache_dir,
+              bool hash_files) {
+  return Embedder::open({.model = model,
+                         .dtype = dtype,
+                         .isa = isa,
+                         .threads = threads,
+                         .pass_tokens = pass_tokens,
+                         .max_memory_bytes = max_memory_bytes,
+                         .packed_cache = packed_cache,
+                         .cache_dir = cache_dir,
+                         .hash_files = hash_files});
+}
+
+}  // namespace
+
+void bind_embedder(nb::module_& module) {
+  nb::class_<std::stop_source>(module, "StopSource", "Cancels the calls it is given to, from any thread.")
+      .def(nb::init<>())
+      .def("request_stop", &std::stop_source::request_stop);
+
+  nb::class_<Embedder>(module, "Embedder")
+      .def_static("open", open, "model"_a, nb::kw_only(), "dtype"_a, "isa"_a, "threads"_a, "pass_tokens"_a,
+                  "max_memory_bytes"_a, "packed_cache"_a, "cache_dir"_a, "hash_files"_a,
+                  nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("info", &Embedder::info)
+      .def("embed", embed, "texts"_a, nb::kw_only(), "max_tokens"_a, "pooling"_a.none(), "normalize"_a.none(),
+           "prompt"_a, "truncate_dim"_a, "special_tokens_in_text"_a, "invalid_utf8"_a, "progress"_a.none(), "stop"_a)
+      .def("tokenize", tokenize, "texts"_a, nb::kw_only(), "max_tokens"_a = 0, "add_special_tokens"_a = true,
+           "special_tokens_in_text"_a = "match", "invalid_utf8"_a = "error");
+}
+
+}  // namespace bgem3::python
