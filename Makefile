@@ -40,7 +40,7 @@ wheel: $(VENV)/installed  ## the Python package as a wheel for python3, in build
 	rm -rf build/wheel
 	$(BUILD_WHEEL) --config-settings=cmake.define.BGEM3_WERROR=ON -w build/wheel .
 
-python: wheel
+python: wheel  ## the same, installed into .venv
 	$(INSTALL_WHEEL) build/wheel/*.whl
 
 $(DEMO_MODEL): tools/get_demo_model.py | packages

@@ -11,5 +11,6 @@ namespace nb = nanobind;
 void bind_errors();
 void bind_info(nb::module_& module);
 void bind_embedder(nb::module_& module);
+void bind_generator(nb::module_& module);
 
 }  // namespace bgem3::python

@@ -1,6 +1,5 @@
 #include "bgem3/embedder.h"
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -13,7 +12,9 @@
 #include <tuple>
 #include <utility>
 
+#include "arrays.h"
 #include "bindings.h"
+#include "choices.h"
 #include "texts.h"
 #include "watch.h"
 
@@ -22,9 +23,6 @@ namespace {
 
 using namespace nb::literals;
 
-template <typename T>
-using Column = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
-using Matrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 using Failure = std::tuple<size_t, std::string, std::string>;  // index, code, message
 
 // vectors, tokens, truncated, replaced_utf8, failures
@@ -32,20 +30,6 @@ using Embedded = std::tuple<Matrix, Column<int64_t>, Column<bool>, Column<int64_
 // ids, tokens, offsets in characters, truncated, replaced_utf8
 using Tokenized = std::tuple<std::vector<uint32_t>, nb::typed<nb::list, nb::str>,
                              std::vector<std::pair<size_t, size_t>>, bool, size_t>;
-
-template <typename Choice>
-Choice parse_choice(const char* option, const std::string& name, std::pair<const char*, Choice> first,
-                    std::pair<const char*, Choice> second) {
-  if (name == first.first) return first.second;
-  if (name == second.first) return second.second;
-  throw InvalidInputError(ErrorCode::invalid_input, std::string(option) + ": '" + name + "', expected '" + first.first +
-                                                        "' or '" + second.first + "'");
-}
-
-SpecialTokensInText parse_special_tokens(const std::string& name) {
-  return parse_choice<SpecialTokensInText>("special_tokens_in_text", name, {"match", SpecialTokensInText::match},
-                                           {"escape", SpecialTokensInText::escape});
-}
 
 InvalidUtf8 parse_invalid_utf8(const std::string& name) {
   return parse_choice<InvalidUtf8>("invalid_utf8", name, {"error", InvalidUtf8::error},
@@ -60,14 +44,11 @@ Column<T> make_column(const EmbedResult& result, Value value) {
   return Column<T>(values.release(), {result.texts()}, owner);
 }
 
-// The result's own memory, which goes when the array does.
 Matrix make_matrix(EmbedResult result) {
-  auto held = std::make_unique<EmbedResult>(std::move(result));
-  auto* const values = const_cast<float*>(held->dense().data());  // nobody else has it
-  const size_t texts = held->texts(), dimensions = held->dimensions();
-  nb::capsule owner(held.get(), [](void* data) noexcept { delete static_cast<EmbedResult*>(data); });
-  held.release();
-  return Matrix(values, {texts, dimensions}, owner);
+  const size_t texts = result.texts(), dimensions = result.dimensions();
+  return keep_as_array(std::move(result), texts, dimensions,
+                       // Nobody else has it.
+                       [](EmbedResult& held) { return const_cast<float*>(held.dense().data()); });
 }
 
 void fail_row(const Matrix& vectors, size_t row) {
@@ -88,11 +69,7 @@ Embedded embed(const Embedder& embedder, Strings given, size_t max_tokens, const
   if (pooling) options.pooling = parse_pooling(*pooling);
   Watch watch(std::move(progress), texts.views().size(), stop);
   watch.attach(options);
-  EmbedResult result = [&] {
-    const nb::gil_scoped_release unlocked;
-    return embedder.embed(std::span(texts.views()), options);
-  }();
-  watch.rethrow();
+  EmbedResult result = watch.run([&] { return embedder.embed(std::span(texts.views()), options); });
 
   auto tokens = make_column<int64_t>(result, [](const Embedding& embedding) { return embedding.tokens; });
   auto truncated = make_column<bool>(result, [](const Embedding& embedding) { return embedding.truncated; });

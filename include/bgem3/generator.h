@@ -186,6 +186,7 @@ using EventHandler = std::function<void(const Event& event)>;
 struct CallOptions {
   std::stop_token stop = {};                                        // texts not yet computed fail with `cancelled`
   std::function<void(size_t done, size_t total)> on_progress = {};  // after every batch, in texts; must not throw
+  std::function<void()> on_wait = {};                               // as EmbedOptions::on_wait
 };
 
 // Any number of threads may call all methods of one generator at the same time. The model is loaded by the first call

@@ -139,6 +139,15 @@ class Embedder:
         }
         self._open()
 
+    @classmethod
+    def _around(cls, opened: _native.Embedder, **options: Any) -> Embedder:
+        """A model that C++ has opened with these options, to open it again in other processes."""
+        embedder = cls.__new__(cls)
+        defaults = {"isa": "auto", "pass_tokens": 0, "packed_cache": True, "hash_files": False}
+        embedder._options = {"model": opened.info.name, "dtype": opened.info.dtype, **defaults, **options}
+        embedder._opened, embedder._process = opened, os.getpid()
+        return embedder
+
     def _open(self) -> None:
         self._opened = _native.Embedder.open(**self._options)
         self._process = os.getpid()

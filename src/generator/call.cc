@@ -78,6 +78,7 @@ void Call::run() {
   embed_.normalize = config_.normalize_embeddings;
   embed_.special_tokens_in_text = config_.special_tokens_in_text;
   embed_.stop = options_.stop;
+  embed_.on_wait = options_.on_wait;
   check_tokens();
   make_room();
   compute_all(texts_to_compute());

@@ -1,5 +1,7 @@
 #include "generator/model_registry.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -37,12 +39,13 @@ struct Place {
   std::weak_ptr<const LoadedModel> model;
 };
 
-// The ceiling is planned for the whole process when a model is loaded, so it is a part of what is shared.
+// The ceiling is planned for the whole process when a model is loaded, so it is a part of what is shared. A forked
+// process shares nothing with its parent: the threads of a model stay there.
 std::string key_of(const OpenOptions& options) {
   const ModelFiles files = find_model(options.model);
   const int cores = core_budget().cores;
   std::string key =
-      fmt::format("{} {} {} {} {}", std::filesystem::weakly_canonical(files.folder).string(), files.name,
+      fmt::format("{} {} {} {} {} {}", getpid(), std::filesystem::weakly_canonical(files.folder).string(), files.name,
                   to_string(parse_precision(options.dtype)),
                   options.threads == 0 ? cores : std::min(options.threads, cores), options.max_memory_bytes);
   for (const ModelFile& file : files.files) {

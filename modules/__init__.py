@@ -1,0 +1,1 @@
+"""The import paths of the specification. The package itself is bgem3."""

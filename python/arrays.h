@@ -1,0 +1,26 @@
+// NumPy arrays over memory of C++, without a copy.
+#pragma once
+
+#include <nanobind/ndarray.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "bindings.h"
+
+namespace bgem3::python {
+
+template <typename T>
+using Column = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+using Matrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+
+// [rows, columns] f32 at values(holder); the holder goes when the array does.
+template <typename Holder, typename Values>
+Matrix keep_as_array(Holder holder, size_t rows, size_t columns, Values values) {
+  auto held = std::make_unique<Holder>(std::move(holder));
+  nb::capsule owner(held.get(), [](void* data) noexcept { delete static_cast<Holder*>(data); });
+  return Matrix(values(*held.release()), {rows, columns}, owner);
+}
+
+}  // namespace bgem3::python
