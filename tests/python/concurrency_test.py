@@ -65,6 +65,7 @@ def test_progress_on_stderr(embedder: Embedder, capsys: pytest.CaptureFixture[st
     assert not capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("texts", [LONG_TEXT, MANY_TEXTS], ids=["one pass", "many passes"])
 def test_ctrl_c_stops_a_long_call(slow: Embedder, texts: list[str]) -> None:
     events = Events(lambda: os.kill(os.getpid(), signal.SIGINT))

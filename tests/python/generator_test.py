@@ -412,6 +412,7 @@ def test_threads_share_a_generator(config: EmbeddingConfig) -> None:
     assert results == [expected] * 40
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("method", ["generate_embeddings", "batch_process"])
 def test_ctrl_c_stops_a_call(config: EmbeddingConfig, method: str, caplog: pytest.LogCaptureFixture) -> None:
     generator = EmbeddingGenerator(config)
