@@ -417,11 +417,19 @@ def test_threads_share_a_generator(config: EmbeddingConfig) -> None:
 def test_ctrl_c_stops_a_call(config: EmbeddingConfig, method: str, caplog: pytest.LogCaptureFixture) -> None:
     generator = EmbeddingGenerator(config)
     generator.warm_up_model()
-    texts = [f"{i} " + "a b c d " * 60 for i in range(100_000)]
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with caplog.at_level(logging.DEBUG), pytest.raises(KeyboardInterrupt):
-        getattr(generator, method)(texts)
+
+    def start_once(record: logging.LogRecord) -> bool:
+        if record.event == "batch_completed" and timer.ident is None:  # type: ignore[attr-defined]
+            timer.start()
+        return True
+
+    generator.logger.addFilter(start_once)
+    try:
+        with caplog.at_level(logging.DEBUG), pytest.raises(KeyboardInterrupt):
+            getattr(generator, method)([f"{i} " + "a b c d " * 60 for i in range(20_000)])
+    finally:
+        generator.logger.removeFilter(start_once)
     timer.join()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert generator.batch_process(["a"])[0].any()
