@@ -1,4 +1,4 @@
-"""`bgem3 chunk` and `bgem3 embed --chunk`: what they print, and how the two and the files beside an .npy fit together."""
+"""`bgem3 chunk` and `bgem3 embed --chunk`: what they print; how they and the files beside an .npy fit together."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def test_bad_documents(program: Program, model: Path, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("bad", "empty", "good")]
     result = program.run("chunk", *files, "--model", model, check=False)
     assert result.returncode == 1 and "byte 2: not UTF-8" in error_line(result)
-    result = program.run("chunk", *files, "--model", model, "--on-error", "skip", "-o", tmp_path / "o.jsonl", check=False)
+    result = program.run(
+        "chunk", *files, "--model", model, "--on-error", "skip", "-o", tmp_path / "o.jsonl", check=False
+    )
     assert result.returncode == 3
     assert [c["text"] for c in records((tmp_path / "o.jsonl").read_bytes())] == ["Good."]
     assert records((tmp_path / "o.rejected.jsonl").read_bytes())[0]["id"] == str(tmp_path / "bad")
@@ -172,7 +174,9 @@ def test_embed_in_chunks_with_bad_documents(program: Program, model: Path, tmp_p
     lines = [{"id": "a", "text": "One.\n\nTwo."}, {"id": "b"}, {"id": "c", "text": " "}, {"id": "d", "text": "Three."}]
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
     output = tmp_path / "v.npy"
-    result = program.run("embed", source, "--chunk", 9, "--model", model, "-o", output, "--on-error", "skip", check=False)
+    result = program.run(
+        "embed", source, "--chunk", 9, "--model", model, "-o", output, "--on-error", "skip", check=False
+    )
     assert result.returncode == 3 and b"1 document without text" in result.stderr
     rows = records((tmp_path / "v.chunks.jsonl").read_bytes())
     vectors = np.load(output)

@@ -106,7 +106,9 @@ def test_options_that_do_not_fit_the_model(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["embed", "-"], ["tokenize", "-"], ["chunk", "-"], ["info"], ["search", "-", "--query", "q"]])
+@pytest.mark.parametrize(
+    "command", [["embed", "-"], ["tokenize", "-"], ["chunk", "-"], ["info"], ["search", "-", "--query", "q"]]
+)
 def test_a_missing_model_exits_with_5(program: Program, tmp_path: Path, command: list[str]) -> None:
     result = program.run(*command, "--model", tmp_path / "none", stdin="x", check=False)
     assert result.returncode == 5 and str(tmp_path / "none") in error_line(result)

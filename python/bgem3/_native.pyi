@@ -186,3 +186,9 @@ class EmbeddingGenerator:
 
     @property
     def dimensions(self) -> int: ...
+
+class TextChunker:
+    @staticmethod
+    def open(target_chunk_size: int, min_chunk_size: int, max_chunk_size: int, overlap: int, unit: str, model_name: str, prompt: str, special_tokens_in_text: str) -> TextChunker: ...
+
+    def chunk_text(self, text: str, document_id: str | None) -> list[tuple[str, int, str, int, int, int, int, int, list[str]]]: ...

@@ -27,6 +27,7 @@ from modules.embedding_generation import (
     create_embedding_generator,
     safe_embedding_generation,
 )
+from modules.text_chunking import ChunkContext, ChunkingConfig, TextChunker
 
 COMMIT = "5617a9f61b028005a4858fdac845db406aefb181"
 TEXTS = [
@@ -168,6 +169,18 @@ class TestIntegration:
             assert chunk.chunk_id == hashlib.md5(text.encode()).hexdigest()[:16]
             assert chunk.metadata.embedding_hash == hashlib.sha256(chunk.embedding_vector.tobytes()).hexdigest()[:16]
             assert chunk.metadata.model_version.startswith(f"BAAI/bge-m3@{COMMIT[:12]} float32")
+
+    def test_document_to_vectors(self, generator: EmbeddingGenerator) -> None:
+        document = "# Learning\n\n" + " ".join(f"Sentence number {i} is about learning." for i in range(200))
+        chunks = TextChunker(ChunkingConfig()).chunk_text(document, ChunkContext(document_id="d-1", title="Learning"))
+        embeddings = generator.generate_embeddings(chunks)
+        assert len(embeddings) == len(chunks) > 1
+        for chunk, embedding in zip(chunks, embeddings, strict=True):
+            assert embedding.chunk_id == chunk.text_chunk.metadata.chunk_id
+            assert embedding.text_content == chunk.text_chunk.content
+            assert not embedding.metadata.was_truncated
+            assert embedding.chunk_metadata["document_metadata"]["document_id"] == "d-1"
+        assert generator.validate_embedding_quality(embeddings).dimension_consistency
 
     def test_many_threads(self, generator: EmbeddingGenerator) -> None:
         expected = [generator.generate_single_embedding(text) for text in TEXTS]
