@@ -82,9 +82,8 @@ Embedded embed(const Embedder& embedder, Strings given, size_t max_tokens, const
   for (const size_t index : texts.no_texts()) {  // computed as empty texts
     fail_row(vectors, index);
     tokens(index) = 0;
-    const std::string type = nb::cast<std::string>(nb::str(texts[index].type().attr("__name__")));
     std::erase_if(failures, [&](const Failure& failure) { return std::get<0>(failure) == index; });
-    failures.emplace_back(index, to_string(ErrorCode::invalid_input), "the text is a " + type + ", expected a str");
+    failures.emplace_back(index, to_string(ErrorCode::invalid_input), "the text is " + texts.reason(index));
   }
   std::sort(failures.begin(), failures.end());
   return {std::move(vectors), std::move(tokens), std::move(truncated), std::move(replaced), std::move(failures)};
@@ -107,7 +106,10 @@ std::vector<std::pair<size_t, size_t>> to_characters(const std::vector<ByteRange
 std::vector<Tokenized> tokenize(const Embedder& embedder, Strings given, size_t max_tokens, bool add_special_tokens,
                                 const std::string& special_tokens_in_text, const std::string& invalid_utf8) {
   const Texts texts(std::move(given));
-  if (!texts.no_texts().empty()) throw nb::type_error("texts: expected strings");
+  if (!texts.no_texts().empty()) {
+    const size_t index = texts.no_texts().front();
+    throw InvalidInputError(ErrorCode::invalid_input, "text " + std::to_string(index) + ": " + texts.reason(index));
+  }
   const EncodeOptions options{.max_tokens = max_tokens ? max_tokens : SIZE_MAX,
                               .add_special_tokens = add_special_tokens,
                               .special_tokens_in_text = parse_special_tokens(special_tokens_in_text),

@@ -1,5 +1,7 @@
 #include "texts.h"
 
+#include <nanobind/stl/string.h>
+
 namespace bgem3::python {
 
 Texts::Texts(Strings texts) : texts_(std::move(texts)) {
@@ -19,6 +21,10 @@ Texts::Texts(Strings texts) : texts_(std::move(texts)) {
       encoded_.push_back(std::move(bytes));
     }
   }
+}
+
+std::string Texts::reason(size_t index) const {
+  return "a " + nb::cast<std::string>(texts_[index].type().attr("__name__")) + ", expected a str";
 }
 
 }  // namespace bgem3::python

@@ -1,6 +1,7 @@
 // Python's strings as C++ reads them.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,7 +20,8 @@ class Texts {
   const std::vector<std::string_view>& views() const { return views_; }
   // Places of what is no str: their views are empty.
   const std::vector<size_t>& no_texts() const { return no_texts_; }
-  nb::handle operator[](size_t index) const { return texts_[index]; }
+  // "a NoneType, expected a str": why it is none.
+  std::string reason(size_t index) const;
 
  private:
   Strings texts_;

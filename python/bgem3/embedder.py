@@ -266,7 +266,7 @@ class Embedder:
         """The tokens of a text, or of each of several: as the Hugging Face tokenizers library makes them, bit for bit.
 
         Raises:
-            InvalidInputError: a text is no str or holds a lone surrogate; max_tokens is less than the template.
+            InvalidInputError: a text is no str, or holds a lone surrogate; max_tokens is less than the template.
         """
         encodings = [Encoding(*fields) for fields in self._engine.tokenize(_read(texts), **options)]
         return encodings[0] if isinstance(texts, str) else encodings
