@@ -29,7 +29,7 @@ from modules.embedding_generation import (
 )
 from modules.text_chunking import ChunkContext, ChunkingConfig, TextChunker
 
-COMMIT = "5617a9f61b028005a4858fdac845db406aefb181"
+COMMIT = hashlib.sha1(b"not a published one: other files in it are refused").hexdigest()
 TEXTS = [
     "Machine learning is a subset of artificial intelligence.",
     "Deep learning uses neural networks with many layers.",
