@@ -152,7 +152,8 @@ def text_report(results: Results) -> str:
         "memory (VmHWM), mapped files included. Cosine, largest difference: 30 texts against sentence-transformers\n"
         "f32.\n\n" + resource_table(results),
         f"bgem3 against the fastest peer of the same dtype with a mean cosine of at least {MIN_MEAN_COSINE}; beside\n"
-        "it int8 calibrated for such texts (static, NNCF) and sentence-transformers called without settings.\n\n" + ratios,
+        "it int8 calibrated for such texts (static, NNCF) and sentence-transformers called without settings.\n\n"
+        + ratios,
         "How each was called\n" + "\n".join(f"  {line}" for line in settings),
     ]
     if stale:
