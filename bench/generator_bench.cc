@@ -32,6 +32,7 @@ using bgem3::EmbeddingGenerator;
 using Clock = std::chrono::steady_clock;
 
 constexpr double kBytesOfGib = 1 << 30;
+constexpr double kEnoughSeconds = 6;  // of rounds of one figure
 
 struct Arguments {
   std::string figure;
@@ -75,13 +76,18 @@ void measure_throughput(const Arguments& arguments) {
     config.max_sequence_length = tokens;
     EmbeddingGenerator generator(config);
     generator.warm_up_model();
+    // At least 8,192 tokens and 8 texts a round; a batch of more than all of them would be the same again.
+    const int64_t texts_in_round = std::clamp<int64_t>(8192 / tokens, 8, 64);
+    const std::vector<std::string> texts = texts_of(static_cast<size_t>(texts_in_round), tokens);
     for (const int64_t batch_size : {1, 4, 16, 32, 64}) {
-      const std::vector<std::string> texts = texts_of(64, tokens);
-      double best = 1e30;
-      for (int round = 0; round < 3; round++) {
+      if (batch_size > texts_in_round) continue;
+      double best = 1e30, spent = 0;
+      for (int round = 0; round < 3 && spent < kEnoughSeconds; round++) {
         const auto begin = Clock::now();
         generator.batch_process(texts, batch_size);
-        best = std::min(best, seconds_since(begin));
+        const double seconds = seconds_since(begin);
+        best = std::min(best, seconds);
+        spent += seconds;
       }
       const double count = static_cast<double>(texts.size());
       fmt::print(

@@ -8,6 +8,7 @@
 #include "chunk_source.h"
 #include "commands.h"
 #include "failure.h"
+#include "line_stream.h"
 #include "output.h"
 #include "progress.h"
 
@@ -28,35 +29,16 @@ int run_chunk(const ChunkArguments& arguments, Signals& signals) {
   signals.hold();
   Progress progress(arguments.quiet, false);
   OutputFile out = kind == OutputKind::standard ? OutputFile::standard() : OutputFile::create(arguments.output);
-  size_t count = 0;
-  std::string line;
-  Record record;
-  ReadResult state = ReadResult::idle;
-  while (true) {
-    if (state == ReadResult::idle) out.flush();  // nothing more for now: show what there is
-    const bool must_wait = state == ReadResult::idle;
-    state = signals.received() != 0 ? ReadResult::stopped : chunks.next(record, must_wait);
-    if (state == ReadResult::stopped || state == ReadResult::end) break;
-    if (state == ReadResult::idle) continue;
-    if (!record.reason.empty()) {
-      if (rejections.fails_at_first()) out.flush();
-      rejections.add(record, record.reason, progress);
-      continue;
-    }
-    line.clear();
-    append_chunk_line(line, record);
-    out.write(line);
-    ++count;
-  }
-  out.finish();
-  rejections.finish();
+  const LinesWritten written = write_lines(
+      chunks, [](std::string& line, const Record& record) { append_chunk_line(line, record); }, std::move(out),
+      rejections, progress, signals);
   report_documents(chunks, progress);
   if (rejections.count() > 0)
     progress.message(fmt::format("warning: {} rejected", plural(rejections.count(), "document")));
   if (!arguments.quiet) {
-    progress.message(fmt::format("{} of {}", plural(count, "chunk"), plural(chunks.documents(), "document")));
+    progress.message(fmt::format("{} of {}", plural(written.count, "chunk"), plural(chunks.documents(), "document")));
   }
-  if (state == ReadResult::stopped) throw Interrupted(signals.received(), "all complete chunks are written");
+  if (written.interrupted) throw Interrupted(signals.received(), "all complete chunks are written");
   return rejections.count() > 0 ? kExitRejected : kExitOk;
 }
 

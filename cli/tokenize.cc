@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "failure.h"
 #include "json_writer.h"
+#include "line_stream.h"
 #include "output.h"
 #include "progress.h"
 
@@ -52,31 +53,13 @@ int run_tokenize(const TokenizeArguments& arguments, Signals& signals) {
   Progress progress(arguments.quiet, false);
   OutputFile out = kind == OutputKind::standard ? OutputFile::standard() : OutputFile::create(arguments.output);
   size_t truncated = 0, replaced = 0;
-  std::string line;
-  Record record;
-  ReadResult state = ReadResult::idle;
-  while (true) {
-    if (state == ReadResult::idle) out.flush();  // nothing more for now: show what there is
-    const bool must_wait = state == ReadResult::idle;
-    state = signals.received() != 0 ? ReadResult::stopped : reader.next(record, must_wait);
-    if (state == ReadResult::stopped || state == ReadResult::end) break;
-    if (state == ReadResult::idle) continue;
-    try {
-      if (!record.reason.empty()) throw InvalidInputError(ErrorCode::invalid_input, record.reason);
-      const Encoding encoding = tokenizer.encode(record.text, options);
-      truncated += encoding.truncated;
-      replaced += encoding.replaced_utf8;
-      line.clear();
-      append_line(line, record, tokenizer, encoding);
-    } catch (const InvalidInputError& error) {
-      if (rejections.fails_at_first()) out.flush();
-      rejections.add(record, error.what(), progress);
-      continue;
-    }
-    out.write(line);
-  }
-  out.finish();
-  rejections.finish();
+  const AppendLine append = [&](std::string& line, const Record& record) {
+    const Encoding encoding = tokenizer.encode(record.text, options);
+    truncated += encoding.truncated;
+    replaced += encoding.replaced_utf8;
+    append_line(line, record, tokenizer, encoding);
+  };
+  const LinesWritten written = write_lines(reader, append, std::move(out), rejections, progress, signals);
   if (truncated > 0) {
     progress.message(fmt::format("warning: {} truncated to {} tokens", plural(truncated, "text"), options.max_tokens));
   }
@@ -85,7 +68,7 @@ int run_tokenize(const TokenizeArguments& arguments, Signals& signals) {
   }
   if (rejections.count() > 0)
     progress.message(fmt::format("warning: {} rejected", plural(rejections.count(), "record")));
-  if (state == ReadResult::stopped) throw Interrupted(signals.received(), "all complete records are written");
+  if (written.interrupted) throw Interrupted(signals.received(), "all complete records are written");
   return rejections.count() > 0 ? kExitRejected : kExitOk;
 }
 

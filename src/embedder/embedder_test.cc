@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "bgem3/chunker.h"
 #include "embedder/test_model.h"
 #include "kernels/ops.h"
 
@@ -311,6 +312,20 @@ TEST_F(EmbedderTest, InfoSaysWhatWasDecided) {
   for (const ModelFile& file : info.files) EXPECT_EQ(file.sha256.size(), 64u) << file.name;
   EXPECT_EQ(describe_model({.model = model_.folder()}).config.max_tokens, 64u);
   EXPECT_EQ(open_tokenizer(model_.folder()).vocab_size(), 32u);
+}
+
+TEST_F(EmbedderTest, OpensAChunkerThatCountsTheModelsTokens) {
+  const Tokenizer tokenizer = open_tokenizer(model_.folder());
+  const TextChunker chunker =
+      open_chunker({.target_chunk_size = 6, .min_chunk_size = 1, .max_chunk_size = 8, .model_name = model_.folder()});
+  const std::vector<DocumentChunk> chunks = chunker.chunk_text("one two three. four five six seven. eight nine ten");
+  ASSERT_GT(chunks.size(), 1u);
+  for (const auto& [chunk, _] : chunks) {
+    EXPECT_EQ(chunk.metadata.token_count, tokenizer.encode(chunk.content).ids.size()) << chunk.content;
+    EXPECT_LE(chunk.metadata.token_count, 8u) << chunk.content;
+  }
+  EXPECT_THROW(open_chunker({.model_name = "/nowhere"}), ModelLoadingError);
+  EXPECT_FALSE(open_chunker({.unit = "characters", .model_name = "/nowhere"}).chunk_text("no model").empty());
 }
 
 TEST_F(EmbedderTest, RefusesModelsWhosePartsDisagree) {
