@@ -34,9 +34,10 @@ struct Pass {
 // others without harming them.
 constexpr size_t kUrgentTokens = 128;
 
-// Every text once, longest first (equal ones in the caller's order). Texts too long for a solo pass are `all` passes of
-// their own, in front. The others become solo passes that shrink towards the end, so that all threads end at about the
-// same time, however fast each is. What is too little for a pass a thread is one `all` pass, or an urgent one.
+// Every text once, longest first (equal ones in the caller's order). In front are `all` passes: of texts too long for a
+// solo pass, and of those that would keep one thread busy while others have nothing left (a lone text, the third of
+// three). The others become solo passes that shrink towards the end, so that all threads end at about the same time,
+// however fast each is. What is too little for a pass a thread joins the `all` passes, or is an urgent one.
 // Since a text's vector does not depend on its pass, only speed and memory depend on this.
 //   tokens: [texts], the number of tokens of each, at least 1.
 std::vector<Pass> schedule(std::span<const size_t> tokens, const PassLimits& limits, Part part);

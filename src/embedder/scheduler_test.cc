@@ -16,7 +16,19 @@ TEST(Scheduler, AShortRequestIsOneUrgentPass) {
   const std::vector<size_t> tokens = {3, 100, 25};
   EXPECT_EQ(schedule(tokens, kTwoThreads, Part::whole), (Passes{{urgent, {1, 2, 0}}}));
   const std::vector<size_t> longer = {3, 100, 26};
-  EXPECT_EQ(schedule(longer, kTwoThreads, Part::whole), (Passes{{solo, {1}}, {solo, {2, 0}}}));
+  EXPECT_EQ(schedule(longer, kTwoThreads, Part::whole), (Passes{{all, {1, 2, 0}}}));
+}
+
+TEST(Scheduler, NoThreadIsLeftWithoutWork) {
+  const auto passes = [](std::vector<size_t> tokens) { return schedule(tokens, kTwoThreads, Part::whole); };
+  EXPECT_EQ(passes({512}), (Passes{{all, {0}}}));
+  EXPECT_EQ(passes({512, 512}), (Passes{{solo, {0}}, {solo, {1}}}));
+  EXPECT_EQ(passes({512, 512, 512}), (Passes{{all, {0}}, {solo, {1}}, {solo, {2}}}));
+  EXPECT_EQ(passes({200, 900, 150}), (Passes{{all, {1}}, {solo, {0}}, {solo, {2}}}));
+  EXPECT_EQ(passes({300, 900, 650}), (Passes{{solo, {1}}, {solo, {2}}, {solo, {0}}}));
+  EXPECT_EQ(passes({900, 40, 50}), (Passes{{all, {0, 2, 1}}}));
+  const std::vector<size_t> three(3, 512);  // more will follow
+  EXPECT_EQ(schedule(three, kTwoThreads, Part::middle), (Passes{{solo, {0}}, {solo, {1}}, {solo, {2}}}));
 }
 
 TEST(Scheduler, TheRestOfALongRequestIsNotUrgent) {
