@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "bgem3/version.h"
 #include "generator/config.h"
 #include "generator/quality.h"
 
@@ -114,9 +115,9 @@ void Call::make_room() {
 // Those that are neither too large nor remembered.
 std::vector<size_t> Call::texts_to_compute() {
   if (generator_.cache) {
-    context_ = fmt::format("{} {} {} {} {}", model->digest, to_string(model->embedder.info().config.pooling),
-                           embed_.max_tokens, config_.normalize_embeddings,
-                           config_.special_tokens_in_text == SpecialTokensInText::match);
+    context_ = fmt::format("{} {} {} {} {} {}", BGEM3_VERSION, model->digest,
+                           to_string(model->embedder.info().config.pooling), embed_.max_tokens,
+                           config_.normalize_embeddings, config_.special_tokens_in_text == SpecialTokensInText::match);
   }
   const size_t most = static_cast<size_t>(config_.max_text_bytes);
   std::vector<size_t> wanted;
