@@ -1,7 +1,10 @@
 // bgem3 info: what a model is and how it would run on this machine.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iterator>
+#include <utility>
+#include <vector>
 
 #include "bgem3/embedder.h"
 #include "bgem3/version.h"
@@ -15,6 +18,15 @@
 namespace bgem3::cli {
 
 namespace {
+
+std::vector<std::string> output_names(const Outputs& outputs) {
+  std::vector<std::string> names;
+  for (const auto& [there, name] :
+       {std::pair(outputs.dense, "dense"), std::pair(outputs.sparse, "sparse"), std::pair(outputs.multi, "multi")}) {
+    if (there) names.push_back(name);
+  }
+  return names;
+}
 
 std::string to_json(const ModelInfo& info) {
   const ModelConfig& config = info.config;
@@ -32,6 +44,9 @@ std::string to_json(const ModelInfo& info) {
   json.key("max_tokens").value(config.max_tokens).key("pooling").value(to_string(config.pooling));
   json.key("normalize").value(config.normalize);
   json.end_object();
+  json.key("outputs").begin_array();
+  for (const std::string& name : output_names(info.outputs)) json.value(name);
+  json.end_array();
   json.key("weights_format").value(info.weights_format).key("tokenizer").value(info.tokenizer);
   json.key("prompts").begin_object();
   for (const auto& [name, prompt] : info.prompts) json.key(name).value(prompt);
@@ -75,6 +90,7 @@ std::string to_text(const ModelInfo& info) {
   line("longest text", fmt::format("{} tokens", format_count(config.max_tokens)));
   line("vector", fmt::format("{} dimensions, {} pooling, {}", config.hidden, to_string(config.pooling),
                              config.normalize ? "length one" : "not normalized"));
+  line("outputs", fmt::format("{}", fmt::join(output_names(info.outputs), ", ")));
   for (const auto& [name, prompt] : info.prompts) {
     line("prompt", fmt::format("{}: \"{}\"{}", name, prompt, name == info.default_prompt ? " (default)" : ""));
   }

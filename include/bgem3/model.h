@@ -19,6 +19,15 @@ const char* to_string(Pooling pooling);
 // The inverse; throws InvalidInputError that lists the valid names.
 Pooling parse_pooling(const std::string& name);
 
+// The three outputs of bge-m3: which a model has, or a request asks for.
+struct Outputs {
+  bool dense = true;    // one vector a text
+  bool sparse = false;  // a weight for each token id of a text
+  bool multi = false;   // a vector for each token of a text
+
+  bool operator==(const Outputs&) const = default;
+};
+
 // Sizes and rules of an encoder. Source: config.json, sentence_bert_config.json, modules.json, 1_Pooling/config.json.
 struct ModelConfig {
   std::string model_type;  // "xlm-roberta" or "bert"
@@ -65,6 +74,7 @@ struct ModelInfo {
   std::string folder;    // where its files are
   std::string revision;  // commit of a Hugging Face cache snapshot; empty for a plain folder
   ModelConfig config;
+  Outputs outputs;                             // that it has: sparse and multi need a head of their own
   std::string weights_format;                  // "safetensors" or "pytorch"
   std::string tokenizer;                       // "unigram" or "wordpiece"
   std::map<std::string, std::string> prompts;  // name to text (config_sentence_transformers.json)

@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "encoder/heads.h"
 #include "encoder/packed_model.h"
-#include "model/weights.h"
 
 namespace bgem3 {
 namespace {
@@ -40,7 +39,7 @@ Engine::Engine(OpenedModel opened, const OpenOptions& options)
       plan(make_plan(info, options, precision_, held_bytes_)),
       solo_(static_cast<size_t>(info.threads)) {}
 
-Encoder Engine::load_encoder(const OpenedModel& opened) {
+Encoder Engine::load_encoder(OpenedModel& opened) {
   const size_t before = resident_bytes();
   std::optional<PackedModel> model;
   pool.run(JobKind::all, [&](Team& team) { model = load_packed_model(opened, tokenizer, info, team); });

@@ -39,7 +39,7 @@ class Engine {
 
  private:
   friend class MemoryShare;
-  Encoder load_encoder(const OpenedModel& opened);
+  Encoder load_encoder(OpenedModel& opened);
 
   const Ops& ops_;
   const size_t ceiling_bytes_;

@@ -1,6 +1,7 @@
 #include "embedder/open.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/cpu.h"
 #include "base/error.h"
@@ -11,7 +12,6 @@
 #include "model/model_digest.h"
 #include "model/packed_file.h"
 #include "model/verification.h"
-#include "model/weights.h"
 #include "tokenizer/compiled.h"
 
 namespace bgem3 {
@@ -90,7 +90,7 @@ void open_packed_file_if_sound(OpenedModel& opened, bool every_byte) {
     const auto sections = std::make_shared<const Sections>(open_packed_file(info.packed.path, opened.packed_key));
     info.packed.size_bytes = sections->file()->bytes().size();
     if (every_byte) verify_sections(*sections);
-    open_packed_model(info.config, opened.precision, sections);
+    info.outputs = open_packed_model(info.config, opened.precision, sections).outputs();
     const Section* tokenizer = sections->find(kTokenizerSection);
     if (!tokenizer) {
       fail<ModelLoadingError>(ErrorCode::corrupt, "{}: section tokenizer is missing", info.packed.path);
@@ -139,17 +139,21 @@ OpenedModel open_model(const OpenOptions& options) {
   if (!opened.tokenizer) opened.tokenizer.emplace(Tokenizer::from_file(files.path("tokenizer.json")));
   info.tokenizer = opened.tokenizer->kind();
   check_vocabulary(files, *opened.tokenizer, info.config);
+  if (!opened.packed) {
+    opened.weights.emplace(load_weights(files, info.config));
+    info.outputs = {.sparse = opened.weights->sparse_head.is_there(), .multi = opened.weights->multi_head.is_there()};
+  }
   return opened;
 }
 
-PackedModel load_packed_model(const OpenedModel& opened, const Tokenizer& tokenizer, ModelInfo& info, Team& team) {
+PackedModel load_packed_model(OpenedModel& opened, const Tokenizer& tokenizer, ModelInfo& info, Team& team) {
   const auto open_file = [&] {
     auto sections = std::make_shared<const Sections>(open_packed_file(info.packed.path, opened.packed_key));
     info.packed.size_bytes = sections->file()->bytes().size();
     return open_packed_model(info.config, opened.precision, std::move(sections));
   };
   if (opened.packed) return open_packed_model(info.config, opened.precision, opened.packed);
-  const Weights weights = load_weights(opened.files, info.config);
+  const Weights weights = *std::exchange(opened.weights, std::nullopt);
   if (!opened.packed_key.empty()) {
     try {
       PackedFileWriter file(info.packed.path, opened.packed_key);

@@ -12,6 +12,7 @@
 #include "bgem3/tokenizer.h"
 #include "encoder/packed_model.h"
 #include "model/model_files.h"
+#include "model/weights.h"
 
 namespace bgem3 {
 
@@ -22,14 +23,15 @@ struct OpenedModel {
   Precision precision = Precision::f32;
   std::string packed_key;                  // what the packed file must be made for; empty: no packed file wanted
   std::shared_ptr<const Sections> packed;  // the packed file, if it is there and sound
+  std::optional<Weights> weights;          // the model's own, if it is not
 };
 
-// Finds and reads everything but the weights, and checks that the parts agree. Throws ModelLoadingError,
+// Finds and reads everything but the values of the weights, and checks that the parts agree. Throws ModelLoadingError,
 // InvalidInputError.
 OpenedModel open_model(const OpenOptions& options);
 
 // The weights of an opened model: from its packed file, which is built if it is not there; where that is not to be had,
 // packed into memory, with a notice in `info`. Throws ModelLoadingError.
-PackedModel load_packed_model(const OpenedModel& opened, const Tokenizer& tokenizer, ModelInfo& info, Team& team);
+PackedModel load_packed_model(OpenedModel& opened, const Tokenizer& tokenizer, ModelInfo& info, Team& team);
 
 }  // namespace bgem3

@@ -18,7 +18,8 @@ namespace bgem3 {
 // object.
 class TestModel {
  public:
-  explicit TestModel(const std::string& name = "model")
+  // heads: it has those of the sparse and the multi-vector output.
+  explicit TestModel(const std::string& name = "model", bool heads = true)
       : folder_(fmt::format("{}bgem3_{}_{}", testing::TempDir(), name, getpid())), model_(config()) {
     std::filesystem::create_directories(folder_ + "/1_Pooling");
     write("config.json", R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -32,7 +33,7 @@ class TestModel {
     write("sentence_bert_config.json", R"({"max_seq_length": 64, "do_lower_case": false})");
     write("config_sentence_transformers.json", R"({"prompts": {"query": "q "}, "default_prompt_name": null})");
     write("tokenizer.json", tokenizer());
-    write("model.safetensors", safetensors());
+    write("model.safetensors", safetensors(heads));
   }
   ~TestModel() { std::filesystem::remove_all(folder_); }
   TestModel(const TestModel&) = delete;
@@ -78,7 +79,7 @@ class TestModel {
                        added, vocab);
   }
 
-  std::string safetensors() const {
+  std::string safetensors(bool heads) const {
     const Weights weights = model_.weights();
     std::vector<std::pair<std::string, const Tensor*>> tensors = {
         {"embeddings.word_embeddings.weight", &weights.word_embeddings},
@@ -100,6 +101,12 @@ class TestModel {
       add("intermediate.dense", layer.intermediate_weight, layer.intermediate_bias);
       add("output.dense", layer.output_weight, layer.output_bias);
       add("output.LayerNorm", layer.output_norm_weight, layer.output_norm_bias);
+    }
+    if (heads) {
+      tensors.emplace_back("sparse_linear.weight", &weights.sparse_head.weight);
+      tensors.emplace_back("sparse_linear.bias", &weights.sparse_head.bias);
+      tensors.emplace_back("colbert_linear.weight", &weights.multi_head.weight);
+      tensors.emplace_back("colbert_linear.bias", &weights.multi_head.bias);
     }
     std::string header = "{", data;
     for (const auto& [name, tensor] : tensors) {

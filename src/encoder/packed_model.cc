@@ -18,6 +18,8 @@ namespace {
 
 constexpr const char* kWordEmbeddings = "word_embeddings";
 constexpr const char* kPositionEmbeddings = "position_embeddings";
+constexpr const char* kSparseHead = "sparse_head";
+constexpr const char* kMultiHead = "multi_head";
 
 // Values that a thread widens at a time, and the blocks that are read before their pages are released.
 constexpr size_t kBlockValues = size_t{1} << 18;
@@ -52,6 +54,12 @@ class Packer {
       add_matrix(add, name("intermediate"), {{layer.intermediate_weight, layer.intermediate_bias}});
       add_matrix(add, name("output"), {{layer.output_weight, layer.output_bias}});
       add_arrays(add, name("output_norm"), {&layer.output_norm_weight, &layer.output_norm_bias});
+    }
+    if (const HeadWeights& head = weights_.sparse_head; head.is_there()) {
+      add_arrays(add, kSparseHead, {&head.weight, &head.bias});
+    }
+    if (const HeadWeights& head = weights_.multi_head; head.is_there()) {
+      add_matrix(add, kMultiHead, {{head.weight, head.bias}});
     }
   }
 
@@ -117,13 +125,14 @@ class Packer {
 
   // The tensors' values one after the other, as f32. Of a table only the first row.
   void add_arrays(const Add& add, const std::string& name, std::initializer_list<const Tensor*> tensors) const {
-    const size_t size = tensors.begin()[0]->shape.back();
-    AlignedBuffer<std::byte> bytes(tensors.size() * size * sizeof(float));
+    size_t size = 0;
+    for (const Tensor* tensor : tensors) size += tensor->shape.back();
+    AlignedBuffer<std::byte> bytes(size * sizeof(float));
     auto* values = reinterpret_cast<float*>(bytes.data());
     for (const Tensor* tensor : tensors) {
       look_at(*tensor);
-      convert_to_f32(*tensor, 0, {values, size});
-      values += size;
+      convert_to_f32(*tensor, 0, {values, tensor->shape.back()});
+      values += tensor->shape.back();
     }
     add(name, static_cast<uint32_t>(WeightType::f32), std::move(bytes));
   }
@@ -192,7 +201,7 @@ class Unpacker {
   void read_layers(PackedModel& model) const {
     const size_t hidden = config_.hidden, ffn = config_.ffn;
     const size_t hidden_columns = round_up(hidden, kPanelColumns), ffn_columns = round_up(ffn, kPanelColumns);
-    model.token_type_row = arrays("token_type_row", 1)[0];
+    model.token_type_row = values("token_type_row", hidden);
     model.embedding_norm = norm("embedding_norm");
     for (size_t i = 0; i < config_.layers; i++) {
       const auto name = [&](const char* part) { return fmt::format("layer.{}.{}", i, part); };
@@ -203,6 +212,8 @@ class Unpacker {
                               .output = matrix(name("output"), hidden_columns, ffn),
                               .output_norm = norm(name("output_norm"))});
     }
+    if (sections_.find(kSparseHead)) model.sparse_head = values(kSparseHead, hidden + 1);
+    if (sections_.find(kMultiHead)) model.multi_head = matrix(kMultiHead, hidden_columns, hidden);
   }
 
   EmbeddingTable table(const char* name, size_t rows) const {
@@ -230,18 +241,18 @@ class Unpacker {
     return {type, columns, depth, section.bytes.data()};
   }
 
-  std::vector<std::vector<float>> arrays(const std::string& name, size_t count) const {
+  std::vector<float> values(const std::string& name, size_t count) const {
     const Section& section = find(name);
-    const size_t bytes = config_.hidden * sizeof(float);
-    if (section.bytes.size() != count * bytes) refuse(name);
-    std::vector<std::vector<float>> arrays(count, std::vector<float>(config_.hidden));
-    for (size_t i = 0; i < count; i++) std::memcpy(arrays[i].data(), section.bytes.data() + i * bytes, bytes);
-    return arrays;
+    if (section.bytes.size() != count * sizeof(float)) refuse(name);
+    std::vector<float> values(count);
+    std::memcpy(values.data(), section.bytes.data(), section.bytes.size());
+    return values;
   }
 
   NormWeights norm(const std::string& name) const {
-    auto both = arrays(name, 2);
-    return {std::move(both[0]), std::move(both[1])};
+    const std::vector<float> both = values(name, 2 * config_.hidden);
+    const auto middle = both.begin() + static_cast<ptrdiff_t>(config_.hidden);
+    return {{both.begin(), middle}, {middle, both.end()}};
   }
 
   [[noreturn]] void refuse(const std::string& name) const {
@@ -279,7 +290,7 @@ EmbeddingTable find_table(const Tensor& table, const Weights& weights) {
 }  // namespace
 
 size_t PackedModel::weights_bytes() const {
-  size_t bytes = 0;
+  size_t bytes = multi_head.columns ? packed_bytes(multi_head.type, multi_head.columns, multi_head.depth) : 0;
   for (const PackedLayer& layer : layers) {
     for (const PackedWeights* weights :
          {&layer.query_key_value, &layer.attention_output, &layer.intermediate, &layer.output}) {

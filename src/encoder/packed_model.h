@@ -16,7 +16,7 @@ namespace bgem3 {
 
 // Of the sections of a packed model: their names, types and the bytes in them, the kernels' order of weights included.
 // Raise it with every change of these: files of another layout are not read.
-constexpr int kPackedLayout = 1;
+constexpr int kPackedLayout = 2;
 
 // Gain and bias of a layer normalisation, [hidden] f32 each.
 struct NormWeights {
@@ -44,9 +44,12 @@ struct PackedModel {
   std::vector<float> token_type_row;   // [hidden]: row 0, added to every token
   NormWeights embedding_norm;
   std::vector<PackedLayer> layers;
+  std::vector<float> sparse_head;            // [hidden + 1]: weight and bias; empty where the model has none
+  PackedWeights multi_head;                  // [hidden, hidden]; no columns where the model has none
   std::shared_ptr<const Sections> sections;  // what the layers' weights point into
 
-  size_t weights_bytes() const;  // of the layers' matrices
+  size_t weights_bytes() const;  // of the layers' and heads' matrices
+  Outputs outputs() const { return {.sparse = !sparse_head.empty(), .multi = multi_head.columns > 0}; }
 };
 
 // Packs the weights of load_weights(config) for a precision into memory, every one of them looked at. In f32, matrices

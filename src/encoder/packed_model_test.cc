@@ -70,6 +70,10 @@ TEST_F(PackedModelTest, AFileGivesWhatMemoryGives) {
     EXPECT_EQ(file.precision, precision);
     EXPECT_EQ(file.token_type_row, memory.token_type_row);
     EXPECT_EQ(file.embedding_norm.gain, memory.embedding_norm.gain);
+    EXPECT_EQ(file.outputs(), (Outputs{.sparse = true, .multi = true}));
+    EXPECT_EQ(file.sparse_head.size(), 37u);
+    EXPECT_EQ(file.sparse_head, memory.sparse_head);
+    expect_same(memory.multi_head, file.multi_head);
     ASSERT_EQ(file.layers.size(), memory.layers.size());
     for (size_t i = 0; i < file.layers.size(); i++) {
       expect_same(memory.layers[i].query_key_value, file.layers[i].query_key_value);
@@ -113,6 +117,16 @@ TEST_F(PackedModelTest, ATableIsHalvedWhereThatIsExact) {
   halves[77] = std::nextafter(1.0f, 2.0f);
   pack(weights, Precision::f32);
   EXPECT_EQ(sections()->find("word_embeddings")->type, static_cast<uint32_t>(DType::f32));
+}
+
+TEST_F(PackedModelTest, HeadsThatAModelDoesNotHaveAreNotThere) {
+  const RandomModel random(tiny_config("bert", 32, 2, 64));
+  Weights weights = random.weights();
+  weights.multi_head = {};
+  pack(weights, Precision::f32);
+  EXPECT_EQ(open_packed_model(random.config(), Precision::f32, sections()).outputs(), Outputs{.sparse = true});
+  weights.sparse_head = {};
+  EXPECT_EQ(pack_model(random.config(), weights, Precision::f32, alone_).outputs(), Outputs());
 }
 
 TEST_F(PackedModelTest, AFileThatDoesNotFitTheModelIsRefused) {

@@ -21,7 +21,8 @@ class RandomModel {
   explicit RandomModel(const ModelConfig& config, unsigned seed = 1) : config_(config), generator_(seed) {
     const size_t hidden = config.hidden, ffn = config.ffn;
     const size_t values = (config.vocab + config.position_rows + config.token_types + 2) * hidden +
-                          config.layers * (4 * hidden * hidden + 2 * hidden * ffn + 9 * hidden + ffn);
+                          config.layers * (4 * hidden * hidden + 2 * hidden * ffn + 9 * hidden + ffn) +
+                          hidden * hidden + 2 * hidden + 1;
     BGEM3_CHECK(file_ >= 0 && ftruncate(file_, static_cast<off_t>(values * sizeof(float))) == 0);
     weights_.files.push_back(std::make_shared<const MappedFile>(fmt::format("/proc/self/fd/{}", file_)));
     weights_.word_embeddings = make({config.vocab, hidden}, 1);
@@ -41,6 +42,8 @@ class RandomModel {
       layer.output_weight = make({hidden, ffn}, outer), layer.output_bias = make({hidden}, 0.2f);
       layer.output_norm_weight = make({hidden}, 0.2f, 1), layer.output_norm_bias = make({hidden}, 0.2f);
     }
+    weights_.sparse_head = {make({1, hidden}, inner), make({1}, 0.2f)};
+    weights_.multi_head = {make({hidden, hidden}, inner), make({hidden}, 0.2f)};
   }
 
   ~RandomModel() { close(file_); }

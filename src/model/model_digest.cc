@@ -92,6 +92,9 @@ void FileHashes::remember() {
 
 std::string model_digest(const ModelFiles& files, FileHashes& hashes) {
   std::vector<std::string> names = {"config.json", "tokenizer.json"};
+  for (const char* head : {kSparseHeadFile, kMultiHeadFile}) {
+    if (files.has(head)) names.push_back(head);
+  }
   if (!files.weights_index.empty()) names.push_back(files.weights_index);
   names.insert(names.end(), files.weights.begin(), files.weights.end());
   std::string all;

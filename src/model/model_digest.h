@@ -31,8 +31,8 @@ class FileHashes {
   std::map<std::string, std::string> asked_;  // by path
 };
 
-// SHA-256, as hexadecimal, over the files that packed weights are made of: config.json, tokenizer.json, the weights and
-// their index, each by name and content. Throws as FileHashes.
+// SHA-256, as hexadecimal, over the files that packed weights are made of: config.json, tokenizer.json, the heads, the
+// weights and their index, each by name and content. Throws as FileHashes.
 std::string model_digest(const ModelFiles& files, FileHashes& hashes);
 
 }  // namespace bgem3

@@ -60,6 +60,11 @@ TEST_F(ModelDigest, DependsOnNamesAndContents) {
   files_.weights = {"other"};
   EXPECT_NE(digest(), before);
   files_.weights = {"weights"};
+  folder_.write("model/sparse_linear.pt", "head");
+  EXPECT_EQ(digest(), before);  // found after the files were listed
+  files_.files.push_back({.name = "sparse_linear.pt", .path = {}, .sha256 = {}, .verified = {}});
+  EXPECT_NE(digest(), before);
+  files_.files.pop_back();
   folder_.write("model/tokenizer.json", "{}");
   EXPECT_NE(digest(), before);
 }

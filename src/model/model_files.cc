@@ -86,6 +86,7 @@ ModelFiles list_files(std::string name, std::string folder, std::string revision
                    .weights_index = {}};
   std::vector<std::string> missing;
   for (const char* text : kTextFiles) add_file(files, text);
+  for (const char* head : {kSparseHeadFile, kMultiHeadFile}) add_file(files, head);
   if (files.has("modules.json")) {
     const std::string path = files.path("modules.json");
     const std::string pooling =

@@ -31,6 +31,10 @@ std::string cache_folder(const CacheEnvironment& environment);
 // a leading "~" stands for HOME. Empty if none of the three is set.
 std::string packed_cache_folder(const CacheEnvironment& environment);
 
+// The files of bge-m3's other two outputs, where a model has them: each one linear layer as torch saves it.
+constexpr const char* kSparseHeadFile = "sparse_linear.pt";
+constexpr const char* kMultiHeadFile = "colbert_linear.pt";
+
 // The files of one model. Nothing is opened longer than it takes to look.
 struct ModelFiles {
   std::string name;                  // as the caller named it

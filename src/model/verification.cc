@@ -30,6 +30,8 @@ constexpr Published kPublished[] = {
     {"1_Pooling/config.json", 191, "e54c164a07274f2eb45bb724f54a79d1efcc90c41573887cd9a29aeee0597352"},
     {"sentence_bert_config.json", 54, "eb9b44b13c0f52a3b3685c3b1cbdea1ba8b04bea123b98f61610048940776eb1"},
     {"config_sentence_transformers.json", 123, "1eef72430e7194a1e59680e635aed81ffa083f05668dbc5bb1c56c04c0999c38"},
+    {kSparseHeadFile, 3516, "45c93804d2142b8f6d7ec6914ae23a1eee9c6a1d27d83d908a20d2afb3595ad9"},
+    {kMultiHeadFile, 2100674, "19bfbae397c2b7524158c919d0e9b19393c5639d098f0a66932c91ed8f5f9abb"},
     {"pytorch_model.bin", 2271145830, "b5e0ce3470abf5ef3831aa1bd5553b486803e83251590ab7ff35a117cf6aad38"},
     {"model.safetensors", 2271064456, "993b2248881724788dcab8c644a91dfd63584b6e5604ff2037cb5541e1e38e7e", false},
 };

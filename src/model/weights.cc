@@ -69,6 +69,9 @@ constexpr TableRow<LayerWeights> kLayer[] = {
     {&LayerWeights::output_norm_bias, "output.LayerNorm.bias", {kHidden}},
 };
 
+constexpr const char* kSparseHead = "sparse_linear";
+constexpr const char* kMultiHead = "colbert_linear";
+
 constexpr const char* kPrefixes[] = {"", "roberta.", "bert.", "model."};
 
 class Picker {
@@ -85,14 +88,16 @@ class Picker {
   Weights pick() {
     find_prefix();
     Weights weights;
-    for (const auto& row : kEmbeddings) weights.*row.member = take(row.name, row.shape);
+    for (const auto& row : kEmbeddings) weights.*row.member = take_prefixed(row.name, row.shape);
     weights.layers.resize(config_.layers);
     for (size_t n = 0; n < config_.layers; ++n) {
       for (const auto& row : kLayer) {
-        weights.layers[n].*row.member = take(fmt::format("encoder.layer.{}.{}", n, row.name), row.shape);
+        weights.layers[n].*row.member = take_prefixed(fmt::format("encoder.layer.{}.{}", n, row.name), row.shape);
       }
     }
     refuse_more_layers();
+    weights.sparse_head = take_head(kSparseHead, 1);
+    weights.multi_head = take_head(kMultiHead, config_.hidden);
     if (differences_ > 0) {
       fail<ModelLoadingError>(
           ErrorCode::corrupt, "{}: {} tensors do not fit config.json: {}{}; the files are of different models", file_,
@@ -116,11 +121,20 @@ class Picker {
     prefix_ = found.value_or("");
   }
 
-  Tensor take(std::string_view name, const Shape& shape) {
-    const std::vector<size_t> expected = shape.of(config_);
-    const auto found = by_name_.find(fmt::format("{}{}", prefix_, name));
+  Tensor take_prefixed(std::string_view name, const Shape& shape) {
+    return take(fmt::format("{}{}", prefix_, name), shape.of(config_));
+  }
+
+  HeadWeights take_head(const std::string& name, size_t rows) {
+    const std::string weight = name + ".weight", bias = name + ".bias";
+    if (!by_name_.contains(weight) && !by_name_.contains(bias)) return {};
+    return {take(weight, {rows, config_.hidden}), take(bias, {rows})};
+  }
+
+  Tensor take(const std::string& name, const std::vector<size_t>& expected) {
+    const auto found = by_name_.find(name);
     if (found == by_name_.end()) {
-      differs("{} {} is missing", quote(fmt::format("{}{}", prefix_, name)), shape_text(expected));
+      differs("{} {} is missing", quote(name), shape_text(expected));
       return {};
     }
     Tensor& tensor = *found->second;
@@ -170,6 +184,23 @@ void check_shards(const std::map<std::string, std::string>& index, const std::ve
   }
 }
 
+// The tensors of a head's own file, under the names they have among the weights, in place of those there.
+void add_head(const MappedFile& file, const std::string& head, std::vector<Tensor>& tensors) {
+  std::erase_if(tensors, [&](const Tensor& tensor) { return tensor.name.starts_with(head + "."); });
+  bool found = false;
+  for (Tensor& tensor : parse_torch_zip(file.bytes(), file.path())) {
+    if (tensor.name != "weight" && tensor.name != "bias") continue;
+    tensor.name = fmt::format("{}.{}", head, tensor.name);
+    tensors.push_back(std::move(tensor));
+    found = true;
+  }
+  if (!found) {
+    fail<ModelLoadingError>(ErrorCode::corrupt,
+                            "{}: expected the tensors \"weight\" and \"bias\", found neither; download it again",
+                            file.path());
+  }
+}
+
 }  // namespace
 
 Weights pick_weights(std::vector<Tensor> tensors, const ModelConfig& config, std::string_view file) {
@@ -188,6 +219,10 @@ Weights load_weights(const ModelFiles& files, const ModelConfig& config) {
   if (!files.weights_index.empty()) {
     const std::string path = files.path(files.weights_index);
     check_shards(parse_safetensors_index(read_file(path, kLongestIndex), path), tensors, files);
+  }
+  for (const auto& [name, head] : {std::pair(kSparseHeadFile, kSparseHead), std::pair(kMultiHeadFile, kMultiHead)}) {
+    if (!files.has(name)) continue;
+    add_head(*mapped.emplace_back(std::make_shared<const MappedFile>(files.path(name))), head, tensors);
   }
   Weights weights = pick_weights(std::move(tensors), config, files.path(files.weights[0]));
   weights.format = pytorch ? "pytorch" : "safetensors";

@@ -25,6 +25,12 @@ struct LayerWeights {
   Tensor output_norm_weight, output_norm_bias;
 };
 
+// The linear layer of an output beside the dense one; both tensors are empty where a model has none.
+struct HeadWeights {
+  Tensor weight, bias;
+  bool is_there() const { return !weight.shape.empty(); }
+};
+
 // All weights, each f32, f16 or bf16 (a file may mix them). The tensors are valid as long as `files` are.
 struct Weights {
   Tensor word_embeddings;        // [vocab, hidden]
@@ -32,12 +38,15 @@ struct Weights {
   Tensor token_type_embeddings;  // [token_types, hidden]
   Tensor embedding_norm_weight, embedding_norm_bias;
   std::vector<LayerWeights> layers;
+  HeadWeights sparse_head;                               // [1, hidden]
+  HeadWeights multi_head;                                // [hidden, hidden]
   std::string format;                                    // "safetensors" or "pytorch"
   std::vector<std::shared_ptr<const MappedFile>> files;  // what the tensors point into
 };
 
 // Maps the weight files and answers their tensors. Names may have the prefix "roberta.", "bert." or "model." (all of
-// them or none). Tensors that the encoder does not use (pooler, position_ids, heads) are ignored. Throws
+// them or none). The heads are in their own files, else tensors of the weights named "sparse_linear" and
+// "colbert_linear", without prefix, or not there. Tensors that are not used (pooler, position_ids) are ignored. Throws
 // ModelLoadingError: as MappedFile and the parsers do; corrupt with the first differences if tensors are missing, or
 // have another shape than the config says; unsupported for an element type other than f32, f16, bf16.
 // Values are not looked at: call refuse_non_finite() for each tensor when reading it.

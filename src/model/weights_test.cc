@@ -235,6 +235,58 @@ ModelFiles files_of(const TemporaryFolder& folder) {
   return find_model_in_folder(folder.path());
 }
 
+std::vector<Named> with_heads(const std::string& prefix = "") {
+  auto list = tiny_tensors();
+  for (Named& tensor : list) tensor.name = prefix + tensor.name;
+  list.push_back({"sparse_linear.weight", {1, 4}});
+  list.push_back({"sparse_linear.bias", {1}});
+  list.push_back({"colbert_linear.weight", {4, 4}});
+  list.push_back({"colbert_linear.bias", {4}});
+  return list;
+}
+
+TEST(PickWeights, HeadsStandBesideTheEncoder) {
+  for (const char* prefix : {"", "model."}) {
+    Made made = make(with_heads(prefix));
+    const Weights weights = pick_weights(made.tensors, tiny_config(), "file");
+    const auto first = static_cast<float>(tiny_tensors().size());
+    EXPECT_EQ(first_value(weights.sparse_head.weight), first);
+    EXPECT_EQ(first_value(weights.sparse_head.bias), first + 1);
+    EXPECT_EQ(first_value(weights.multi_head.weight), first + 2);
+    EXPECT_EQ(first_value(weights.multi_head.bias), first + 3);
+  }
+  Made made = make(tiny_tensors());
+  const Weights without = pick_weights(made.tensors, tiny_config(), "file");
+  EXPECT_FALSE(without.sparse_head.is_there() || without.multi_head.is_there());
+}
+
+TEST(PickWeights, AHeadInPartOrOfAnotherShapeIsRefused) {
+  for (size_t i = tiny_tensors().size(); i < with_heads().size(); ++i) {
+    auto list = with_heads();
+    list[i].shape[0] += 1;
+    EXPECT_TRUE(pick_error(list).says("\"" + list[i].name + "\" is " + shape_text(list[i].shape) + ", expected "));
+    list.erase(list.begin() + static_cast<std::ptrdiff_t>(i));
+    const std::string name = with_heads()[i].name;
+    EXPECT_TRUE(pick_error(list).says("\"" + name + "\" " + shape_text(with_heads()[i].shape) + " is missing")) << name;
+  }
+}
+
+TEST(LoadWeights, AHeadsOwnFileGoesBeforeATensorOfTheWeights) {
+  const TemporaryFolder folder;
+  folder.write("model.safetensors", safetensors_of(with_heads()));
+  folder.write("sparse_linear.pt", torch_zip_of({{"other", {2}}, {"weight", {1, 4}}, {"bias", {1}}}));
+  const ModelFiles files = files_of(folder);
+  ASSERT_TRUE(files.has("sparse_linear.pt"));
+  const Weights weights = load_weights(files, tiny_config());
+  EXPECT_EQ(first_value(weights.sparse_head.weight), 1.0f);
+  EXPECT_EQ(first_value(weights.sparse_head.bias), 2.0f);
+  EXPECT_EQ(first_value(weights.multi_head.weight), static_cast<float>(tiny_tensors().size() + 2));
+  folder.write("colbert_linear.pt", torch_zip_of({{"linear.weight", {4, 4}}}));
+  const Caught error = caught([&] { load_weights(files_of(folder), tiny_config()); });
+  EXPECT_EQ(error.code, ErrorCode::corrupt);
+  EXPECT_TRUE(error.says("colbert_linear.pt: expected the tensors \"weight\" and \"bias\"")) << error.message;
+}
+
 TEST(LoadWeights, SafetensorsAndTorchGiveTheSame) {
   const TemporaryFolder one, other;
   one.write("model.safetensors", safetensors_of(tiny_tensors()));
