@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,14 +16,21 @@
 
 namespace bgem3 {
 
-// The vectors of one request, in the caller's order.
+// The outputs of one request, in the caller's order.
 class EmbedResult {
  public:
   size_t texts() const { return embeddings_.size(); }
-  size_t dimensions() const { return dimensions_; }
+  size_t dimensions() const { return dimensions_; }  // of a dense vector, and of each multi-vector
 
-  // [texts, dimensions] f32, rows contiguous; the rows of failed texts are NaN. Owned by this object.
+  // [texts, dimensions] f32, rows contiguous; the rows of failed texts are NaN. Empty if it was not asked for. Owned by
+  // this object, as all below.
   std::span<const float> dense() const { return dense_; }
+
+  // The multi-vectors of all texts end to end, [multi_offsets().back(), dimensions] f32: those of text i are the rows
+  // from multi_offsets()[i] to multi_offsets()[i + 1]. A text that failed has no rows, or rows of NaN. Both are empty
+  // if they were not asked for.
+  std::span<const float> multi() const { return multi_; }
+  std::span<const size_t> multi_offsets() const { return multi_offsets_; }
 
   const Embedding& operator[](size_t index) const { return embeddings_[index]; }
   std::vector<Embedding>::const_iterator begin() const { return embeddings_.begin(); }
@@ -33,11 +41,16 @@ class EmbedResult {
 
  private:
   friend class Embedder;
-  EmbedResult(size_t texts, size_t dimensions);
+  friend class Request;  // of the library itself
+  EmbedResult(size_t texts, size_t dimensions, bool dense);
 
   size_t dimensions_;
   std::vector<float> dense_;
-  std::vector<Embedding> embeddings_;  // their spans point into dense_
+  std::vector<uint32_t> sparse_ids_;  // room for each token; texts begin at their first token's place
+  std::vector<float> sparse_weights_;
+  std::vector<float> multi_;
+  std::vector<size_t> multi_offsets_;
+  std::vector<Embedding> embeddings_;  // their spans point into the arrays above
 };
 
 // A loaded model. Any number of threads may call the const methods at the same time: they share the model's threads
@@ -54,14 +67,14 @@ class Embedder {
   Embedder& operator=(Embedder&&) noexcept;
   ~Embedder();
 
-  // The vectors of texts, each equal, bit for bit, to what the text gives alone, in any order, with any number of
+  // The outputs of texts, each equal, bit for bit, to what the text gives alone, in any order, with any number of
   // threads and on any instruction set. A text that cannot be embedded (invalid UTF-8, a non-finite result, cancelled)
   // is an error in its own slot. Throws InvalidInputError for options that fit no text, ResourceLimitError if memory
   // runs out or max_memory_bytes does not suffice. Equal texts are computed once. Cost: linear in the tokens, and
   // quadratic in those of a text; memory of one pass a thread.
   EmbedResult embed(std::span<const std::string_view> texts, const EmbedOptions& options = {}) const;
   EmbedResult embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
-  // One text; a failure is thrown (InvalidInputError, InferenceError) instead of returned.
+  // One text's dense vector; a failure is thrown (InvalidInputError, InferenceError) instead of returned.
   std::vector<float> embed_one(std::string_view text, const EmbedOptions& options = {}) const;
 
   // A claim on memory that the caller is going to fill (results it keeps, a cache), taken from what max_memory_bytes

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -37,10 +38,17 @@ struct OpenOptions {
   bool hash_files = false;     // fill ModelFile::sha256, and check every byte of the packed file (reads each once)
 };
 
-// One text's vector and what happened to it.
+// One text's outputs and what happened to it. The spans are valid as long as the EmbedResult lives, or during
+// on_result; those of outputs that were not asked for are empty.
 struct Embedding {
-  std::span<const float> dense;    // [dimensions]; all NaN if error is set. Valid as long as the EmbedResult lives, or
-                                   // during on_result
+  std::span<const float> dense;  // [dimensions]; all NaN if error is set
+  // The sparse output: the ids of the text's tokens that have a weight above 0, in the order of their first such token,
+  // and the largest weight of each; both empty if error is set. The ids of <s>, </s>, <pad> and <unk> are never there.
+  std::span<const uint32_t> sparse_ids;
+  std::span<const float> sparse_weights;
+  // The multi-vector output, [tokens - 1, dimensions]: a row for each token but the first, the closing </s> included;
+  // empty if error is set.
+  std::span<const float> multi;
   size_t tokens = 0;               // of the text, template tokens included, after truncation
   bool truncated = false;          // the text had more tokens than the limit; the first ones were kept
   size_t replaced_utf8 = 0;        // ill-formed parts replaced by U+FFFD
@@ -50,12 +58,17 @@ struct Embedding {
 
 struct EmbedOptions {
   // Affects results.
+  // Which outputs to compute, all from one pass. More than the dense one costs a few percent of time, and memory:
+  // 12 bytes a token for sparse, 4 * dimensions a token for multi. One that the model does not have is an
+  // InvalidInputError, see ModelInfo::outputs.
+  Outputs outputs = {};
   size_t max_tokens = 0;  // longest text, template tokens included; 0: the model's own limit. More than the
                           // model's limit is an InvalidInputError
   std::optional<Pooling> pooling = {};  // empty: the model's own
-  std::optional<bool> normalize = {};   // scale to length one (after truncate_dim); empty: the model's own
+  std::optional<bool> normalize = {};   // scale dense and multi-vectors to length one (after truncate_dim); empty: the
+                                        // model's own
   std::string prompt = {};              // put in front of every text
-  size_t truncate_dim = 0;              // keep the first dimensions only; 0: all
+  size_t truncate_dim = 0;              // keep the first dimensions of dense and multi-vectors only; 0: all
   SpecialTokensInText special_tokens_in_text = SpecialTokensInText::match;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
 

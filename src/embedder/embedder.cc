@@ -10,8 +10,11 @@
 
 namespace bgem3 {
 
-EmbedResult::EmbedResult(size_t texts, size_t dimensions)
-    : dimensions_(dimensions), dense_(texts * dimensions, std::numeric_limits<float>::quiet_NaN()), embeddings_(texts) {
+EmbedResult::EmbedResult(size_t texts, size_t dimensions, bool dense)
+    : dimensions_(dimensions),
+      dense_(dense ? texts * dimensions : 0, std::numeric_limits<float>::quiet_NaN()),
+      embeddings_(texts) {
+  if (!dense) return;
   for (size_t i = 0; i < texts; i++) embeddings_[i].dense = std::span(dense_).subspan(i * dimensions, dimensions);
 }
 
@@ -20,8 +23,17 @@ struct Embedder::Impl {
 
   Impl(OpenedModel opened, const OpenOptions& options) : engine(std::move(opened), options) {}
   CheckedOptions check(const EmbedOptions& options) const;
+  void check_head(bool missing, const char* output, const char* head) const;
   EmbedResult embed(std::span<const std::string_view> texts, const EmbedOptions& options);
 };
+
+void Embedder::Impl::check_head(bool missing, const char* output, const char* head) const {
+  if (!missing) return;
+  fail<InvalidInputError>(ErrorCode::unsupported,
+                          "outputs: {} is not to be had: the model {} has no file {}.pt, and no tensors {}.weight and "
+                          "{}.bias; take a model that has them, as BAAI/bge-m3, or add the file",
+                          output, engine.info.folder, head, head, head);
+}
 
 CheckedOptions Embedder::Impl::check(const EmbedOptions& options) const {
   const ModelConfig& config = engine.info.config;
@@ -39,7 +51,14 @@ CheckedOptions Embedder::Impl::check(const EmbedOptions& options) const {
                             "max_tokens: {}, expected more than the {} tokens around every text", options.max_tokens,
                             engine.tokenizer.template_tokens());
   }
-  return {.dimensions = options.truncate_dim ? options.truncate_dim : config.hidden,
+  const Outputs& asked = options.outputs;
+  if (!asked.dense && !asked.sparse && !asked.multi) {
+    fail<InvalidInputError>(ErrorCode::invalid_input, "outputs: none; ask for dense, sparse or multi");
+  }
+  check_head(asked.sparse && !engine.info.outputs.sparse, "sparse", "sparse_linear");
+  check_head(asked.multi && !engine.info.outputs.multi, "multi", "colbert_linear");
+  return {.outputs = asked,
+          .dimensions = options.truncate_dim ? options.truncate_dim : config.hidden,
           .pooling = options.pooling.value_or(config.pooling),
           .normalize = options.normalize.value_or(config.normalize),
           .encode = {.max_tokens = options.max_tokens ? options.max_tokens : config.max_tokens,
@@ -49,10 +68,10 @@ CheckedOptions Embedder::Impl::check(const EmbedOptions& options) const {
 
 EmbedResult Embedder::Impl::embed(std::span<const std::string_view> texts, const EmbedOptions& options) {
   const CheckedOptions checked = check(options);
-  const MemoryShare memory(engine, request_bytes(texts.size(), checked.dimensions),
+  const MemoryShare memory(engine, request_bytes(texts.size(), checked),
                            fmt::format("a request of {} texts", texts.size()));
-  EmbedResult result(texts.size(), checked.dimensions);
-  Request(engine, texts, options, checked, result.dense_, result.embeddings_).run();
+  EmbedResult result(texts.size(), checked.dimensions, checked.outputs.dense);
+  Request(engine, texts, options, checked, result).run();
   return result;
 }
 
@@ -84,7 +103,9 @@ EmbedResult Embedder::embed(std::span<const std::string> texts, const EmbedOptio
 }
 
 std::vector<float> Embedder::embed_one(std::string_view text, const EmbedOptions& options) const {
-  const EmbedResult result = embed(std::span(&text, 1), options);
+  EmbedOptions dense = options;
+  dense.outputs = {};
+  const EmbedResult result = embed(std::span(&text, 1), dense);
   const Embedding& embedding = result[0];
   if (embedding.error == ErrorCode::invalid_input) throw InvalidInputError(*embedding.error, embedding.error_message);
   if (embedding.error) throw InferenceError(*embedding.error, embedding.error_message);

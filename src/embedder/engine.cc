@@ -13,7 +13,17 @@ namespace {
 constexpr size_t kKeptTokens = 2048;
 
 // Of a request for each text, beside its vector: its Embedding, its place among equal ones, its ids while it waits.
-constexpr size_t kBytesOfText = 256;
+constexpr size_t kBytesOfText = 320;
+
+// FlagEmbedding's: the tokenizer's cls, eos, pad and unk, of which BERT's has no eos.
+std::vector<uint32_t> find_sparse_dropped(const Tokenizer& tokenizer) {
+  std::vector<uint32_t> ids;
+  for (const char* name : tokenizer.kind() == "unigram" ? std::vector{"<s>", "</s>", "<pad>", "<unk>"}
+                                                        : std::vector{"[CLS]", "[PAD]", "[UNK]"}) {
+    if (const auto id = tokenizer.find_id(name)) ids.push_back(*id);
+  }
+  return ids;
+}
 
 MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, Precision precision, size_t held_bytes) {
   return plan_memory({.ceiling_bytes = options.max_memory_bytes,
@@ -30,6 +40,7 @@ MemoryPlan make_plan(const ModelInfo& info, const OpenOptions& options, Precisio
 
 Engine::Engine(OpenedModel opened, const OpenOptions& options)
     : tokenizer(std::move(*opened.tokenizer)),
+      sparse_dropped(find_sparse_dropped(tokenizer)),
       info(std::move(opened.info)),
       pool(info.threads),
       ops_(ops_for(info.isa)),
@@ -48,7 +59,8 @@ Encoder Engine::load_encoder(OpenedModel& opened) {
   return Encoder(std::move(*model), ops_);
 }
 
-void Engine::compute(JobKind kind, const Batch& batch, const CheckedOptions& options, Team& team, View<float> out) {
+void Engine::compute(JobKind kind, const Batch& batch, const CheckedOptions& options, Team& team,
+                     const PassOutputs& out) {
   Place& workspace = kind == JobKind::solo  ? solo_[static_cast<size_t>(team.leader())]
                      : kind == JobKind::all ? all_
                                             : urgent_;
@@ -58,13 +70,29 @@ void Engine::compute(JobKind kind, const Batch& batch, const CheckedOptions& opt
     workspace.reset();  // free the old buffers before the new ones are made
     workspace.emplace(info.config, precision_, tokens, longest, team.threads());
   }
-  const TokenRows wanted = options.pooling == Pooling::cls ? TokenRows::first : TokenRows::all;
-  const View<const float> hidden = encoder_.forward(batch, *workspace, team, wanted);
-  dense_head(hidden, batch, options.pooling, options.normalize, ops_, out);
+  const Outputs& outputs = options.outputs;
+  const bool first_rows = options.pooling == Pooling::cls && !outputs.sparse && !outputs.multi;
+  const View<const float> hidden =
+      encoder_.forward(batch, *workspace, team, first_rows ? TokenRows::first : TokenRows::all);
+  if (outputs.dense) dense_head(hidden, batch, options.pooling, options.normalize, ops_, out.dense);
+  if (outputs.sparse) encoder_.token_weights(batch, *workspace, team, out.token_weights);
+  if (outputs.multi) {
+    const View<const float> vectors = encoder_.token_vectors(batch, *workspace, team, options.dimensions);
+    multi_head(vectors, batch, options.normalize, ops_, team, out.multi);
+  }
   if (workspace->tokens > kKeptTokens) workspace.reset();
 }
 
-size_t request_bytes(size_t texts, size_t dimensions) { return texts * (dimensions * sizeof(float) + kBytesOfText); }
+size_t request_bytes(size_t texts, const CheckedOptions& options) {
+  return texts * ((options.outputs.dense ? options.dimensions * sizeof(float) : 0) + kBytesOfText);
+}
+
+size_t token_outputs_bytes(size_t tokens, size_t multi_rows, const CheckedOptions& options) {
+  size_t bytes = tokens * sizeof(uint32_t);  // ids that wait
+  if (options.outputs.sparse) bytes += tokens * (sizeof(uint32_t) + sizeof(float));
+  if (options.outputs.multi) bytes += multi_rows * options.dimensions * sizeof(float);
+  return bytes;
+}
 
 MemoryShare::MemoryShare(Engine& engine, size_t bytes, const std::string& what) : engine_(engine), bytes_(bytes) {
   const size_t most = engine.plan.request_bytes;

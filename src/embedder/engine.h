@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -18,10 +20,18 @@ namespace bgem3 {
 
 // What a request asks for, with the model's own choice where it asks for nothing.
 struct CheckedOptions {
+  Outputs outputs;
   size_t dimensions;
   Pooling pooling;
   bool normalize;
   EncodeOptions encode;
+};
+
+// Where the outputs of a pass go; those that are not asked for are empty.
+struct PassOutputs {
+  View<float> dense = {};               // [texts, dimensions]
+  std::span<float> token_weights = {};  // [tokens]: what the sparse output is made of
+  std::span<float* const> multi = {};   // of each text: [tokens - 1, dimensions]
 };
 
 class Engine {
@@ -29,12 +39,13 @@ class Engine {
   // Reads and packs the weights. Throws as Embedder::open.
   Engine(OpenedModel opened, const OpenOptions& options);
 
-  // By a job of the pool, of that kind: the vectors of the batch's texts, out: [batch.texts(), 1..hidden].
-  // Throws ResourceLimitError if there is no memory, Stopped.
-  void compute(JobKind kind, const Batch& batch, const CheckedOptions& options, Team& team, View<float> out);
+  // By a job of the pool, of that kind: the outputs of the batch's texts. Throws ResourceLimitError if there is no
+  // memory, Stopped.
+  void compute(JobKind kind, const Batch& batch, const CheckedOptions& options, Team& team, const PassOutputs& out);
 
   const Tokenizer tokenizer;
-  ModelInfo info;  // does not change once the engine is made
+  const std::vector<uint32_t> sparse_dropped;  // ids that have no place in the sparse output
+  ModelInfo info;                              // does not change once the engine is made
   ThreadPool pool;
 
  private:
@@ -57,8 +68,10 @@ class Engine {
   std::atomic<size_t> request_bytes_ = 0;  // in use, of plan.request_bytes
 };
 
-// What the results and ids of a request take.
-size_t request_bytes(size_t texts, size_t dimensions);
+// What the results and ids of a request take: of its texts, and beside that of their tokens where sparse or
+// multi-vectors are asked for.
+size_t request_bytes(size_t texts, const CheckedOptions& options);
+size_t token_outputs_bytes(size_t tokens, size_t multi_rows, const CheckedOptions& options);
 
 // Memory beside the model and its passes, such as one request's results and ids, while it lives.
 class MemoryShare {

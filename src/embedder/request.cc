@@ -5,9 +5,11 @@
 #include <cmath>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
+#include "encoder/heads.h"
 
 namespace bgem3 {
 namespace {
@@ -20,6 +22,8 @@ constexpr size_t kWindowTexts = 16384;
 
 constexpr std::chrono::milliseconds kWaitInterval(50);
 
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
@@ -31,19 +35,21 @@ struct Request::PassWork {
   JobKind kind;
   std::vector<size_t> texts;
   Batch batch;
-  std::vector<bool> finite;  // [texts]
+  std::vector<bool> finite;           // [texts]
+  std::vector<size_t> sparse_counts;  // [texts]: values of the sparse output
   bool stopped = false;
   std::exception_ptr error = nullptr;
 };
 
 Request::Request(Engine& engine, std::span<const std::string_view> texts, const EmbedOptions& options,
-                 const CheckedOptions& checked, std::span<float> dense, std::span<Embedding> embeddings)
+                 const CheckedOptions& checked, EmbedResult& result)
     : engine_(engine),
       texts_(texts),
       options_(options),
       checked_(checked),
-      dense_(dense),
-      embeddings_(embeddings),
+      result_(result),
+      embeddings_(result.embeddings_),
+      has_token_outputs_(checked.outputs.sparse || checked.outputs.multi),
       finished_(texts.size(), false),
       queue_(engine.pool, options.stop) {}
 
@@ -53,6 +59,7 @@ void Request::run() {
   bool first = true;
   for (size_t index = 0; index < texts_.size(); index++) {
     tokenize(index);
+    if (has_token_outputs_) continue;
     collect(false);
     if (window_tokens_ >= (first ? kFirstWindowTokens : kWindowTokens) || window_.size() >= kWindowTexts) {
       if (index + 1 == texts_.size()) break;
@@ -61,6 +68,7 @@ void Request::run() {
       while (tokens_in_passes_ > kWindowTokens) collect(true);
     }
   }
+  if (has_token_outputs_) lay_out_tokens();
   submit(first ? Part::whole : Part::last);
   while (!passes_.empty()) collect(true);
   report_progress();
@@ -120,6 +128,30 @@ bool Request::is_computed_already(size_t index, const std::vector<uint32_t>& ids
   return true;
 }
 
+// Gives every text its place in the result's arrays, now that the tokens of all are known.
+void Request::lay_out_tokens() {
+  const auto has_outputs = [&](size_t index) { return !embeddings_[index].error && embeddings_[index].tokens > 0; };
+  std::vector<size_t>& offsets = result_.multi_offsets_;
+  sparse_starts_.resize(texts_.size());
+  if (checked_.outputs.multi) offsets.assign(texts_.size() + 1, 0);
+  size_t tokens = 0, rows = 0;
+  for (size_t index = 0; index < texts_.size(); index++) {
+    sparse_starts_[index] = tokens;
+    if (has_outputs(index)) {
+      tokens += embeddings_[index].tokens;
+      rows += embeddings_[index].tokens - 1;
+    }
+    if (checked_.outputs.multi) offsets[index + 1] = rows;
+  }
+  tokens_memory_.emplace(engine_, token_outputs_bytes(tokens, rows, checked_),
+                         fmt::format("the outputs of {} tokens", tokens));
+  if (checked_.outputs.sparse) {
+    result_.sparse_ids_.resize(tokens);
+    result_.sparse_weights_.resize(tokens);
+  }
+  if (checked_.outputs.multi) result_.multi_.assign(rows * checked_.dimensions, kNaN);
+}
+
 void Request::submit(Part part) {
   std::vector<size_t> tokens(window_.size());
   for (size_t i = 0; i < window_.size(); i++) tokens[i] = window_[i].ids.size();
@@ -133,6 +165,7 @@ void Request::submit(Part part) {
       std::vector<uint32_t>().swap(window_[i].ids);
     }
     work->finite.resize(work->texts.size());
+    work->sparse_counts.resize(work->texts.size());
     tokens_in_passes_ += work->batch.tokens();
     PassWork* const place = work.get();
     passes_.emplace(place, std::move(work));
@@ -152,13 +185,36 @@ void Request::submit(Part part) {
 void Request::work(PassWork& pass, Team& team) {
   try {
     if (options_.stop.stop_requested()) throw Stopped();
-    const size_t columns = checked_.dimensions;
-    std::vector<float> vectors(pass.texts.size() * columns);
-    engine_.compute(pass.kind, pass.batch, checked_, team, {vectors.data(), pass.texts.size(), columns, columns});
-    for (size_t i = 0; i < pass.texts.size(); i++) {
-      const auto vector = std::span(vectors).subspan(i * columns, columns);
-      pass.finite[i] = all_finite(vector);
-      if (pass.finite[i]) std::copy(vector.begin(), vector.end(), dense_.subspan(pass.texts[i] * columns).begin());
+    const Outputs& outputs = checked_.outputs;
+    const size_t texts = pass.texts.size(), columns = checked_.dimensions;
+    std::vector<float> dense(outputs.dense ? texts * columns : 0);
+    std::vector<float> token_weights(outputs.sparse ? pass.batch.tokens() : 0);
+    std::vector<float*> multi;
+    for (const size_t text : pass.texts) multi.push_back(multi_of(text).data());
+    engine_.compute(pass.kind, pass.batch, checked_, team,
+                    {.dense = {dense.data(), texts, columns, columns}, .token_weights = token_weights, .multi = multi});
+    for (size_t i = 0; i < texts; i++) {
+      const size_t text = pass.texts[i], start = pass.batch.starts[i], tokens = pass.batch.starts[i + 1] - start;
+      bool finite = true;
+      if (outputs.dense) {
+        const std::span<float> vector = dense_of(text);
+        std::copy_n(dense.begin() + static_cast<ptrdiff_t>(i * columns), columns, vector.begin());
+        finite = all_finite(vector);
+      }
+      if (outputs.sparse) {
+        const auto weights = std::span<const float>(token_weights).subspan(start, tokens);
+        finite = finite && all_finite(weights);
+        pass.sparse_counts[i] =
+            sparse_head(std::span(pass.batch.ids).subspan(start, tokens), weights, engine_.sparse_dropped,
+                        std::span(result_.sparse_ids_).subspan(sparse_starts_[text], tokens),
+                        std::span(result_.sparse_weights_).subspan(sparse_starts_[text], tokens));
+      }
+      finite = finite && all_finite(multi_of(text));
+      if (!finite) {
+        std::ranges::fill(dense_of(text), kNaN);
+        std::ranges::fill(multi_of(text), kNaN);
+      }
+      pass.finite[i] = finite;
     }
   } catch (const Stopped&) {
     pass.stopped = true;
@@ -202,6 +258,8 @@ void Request::deliver(const PassWork& pass) {
     } else if (!pass.finite[i]) {
       set_error(index, ErrorCode::internal,
                 "the vector has values that are not finite; the model's weights may be damaged or too large for f32");
+    } else {
+      show_tokens(index, pass.sparse_counts[i]);
     }
     finish(index);
   }
@@ -217,13 +275,43 @@ void Request::finish(size_t index) {
   if (!finished_[index]) tell(index);
   const auto followers = followers_.extract(index);
   if (followers.empty()) return;
-  const auto vector = dense_.subspan(index * checked_.dimensions, checked_.dimensions);
   for (const size_t follower : followers.mapped()) {
-    std::copy(vector.begin(), vector.end(), dense_.subspan(follower * checked_.dimensions).begin());
+    copy_outputs(index, follower);
     embeddings_[follower].error = embeddings_[index].error;
     embeddings_[follower].error_message = embeddings_[index].error_message;
     tell(follower);
   }
+}
+
+// The places of a text in the result's arrays; empty for outputs that were not asked for.
+std::span<float> Request::dense_of(size_t index) {
+  if (!checked_.outputs.dense) return {};
+  return std::span(result_.dense_).subspan(index * checked_.dimensions, checked_.dimensions);
+}
+
+std::span<float> Request::multi_of(size_t index) {
+  if (!checked_.outputs.multi) return {};
+  const size_t first = result_.multi_offsets_[index], rows = result_.multi_offsets_[index + 1] - first;
+  return std::span(result_.multi_).subspan(first * checked_.dimensions, rows * checked_.dimensions);
+}
+
+void Request::show_tokens(size_t index, size_t sparse_count) {
+  Embedding& embedding = embeddings_[index];
+  embedding.multi = multi_of(index);
+  if (!checked_.outputs.sparse) return;
+  embedding.sparse_ids = std::span(result_.sparse_ids_).subspan(sparse_starts_[index], sparse_count);
+  embedding.sparse_weights = std::span(result_.sparse_weights_).subspan(sparse_starts_[index], sparse_count);
+}
+
+void Request::copy_outputs(size_t from, size_t to) {
+  std::ranges::copy(dense_of(from), dense_of(to).begin());
+  if (!has_token_outputs_ || embeddings_[from].error) return;
+  std::ranges::copy(multi_of(from), multi_of(to).begin());
+  show_tokens(to, embeddings_[from].sparse_ids.size());
+  if (!checked_.outputs.sparse) return;
+  const auto place = static_cast<ptrdiff_t>(sparse_starts_[to]);
+  std::ranges::copy(embeddings_[from].sparse_ids, result_.sparse_ids_.begin() + place);
+  std::ranges::copy(embeddings_[from].sparse_weights, result_.sparse_weights_.begin() + place);
 }
 
 void Request::set_error(size_t index, ErrorCode code, std::string message) {

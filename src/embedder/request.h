@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "bgem3/embedder.h"
 #include "bgem3/options.h"
 #include "embedder/engine.h"
 #include "embedder/scheduler.h"
@@ -20,13 +22,13 @@ namespace bgem3 {
 
 class Request {
  public:
-  // Everything must outlive the request. dense: [texts, checked.dimensions], NaN at first; embeddings: [texts].
+  // Everything must outlive the request. result: of so many texts, its dense vectors NaN at first.
   Request(Engine& engine, std::span<const std::string_view> texts, const EmbedOptions& options,
-          const CheckedOptions& checked, std::span<float> dense, std::span<Embedding> embeddings);
+          const CheckedOptions& checked, EmbedResult& result);
   ~Request();
 
-  // Fills dense and embeddings, with the callbacks on this thread. Throws what a pass throws, but waits first for the
-  // passes that have begun.
+  // Fills the result, with the callbacks on this thread. Throws what a pass throws, but waits first for the passes that
+  // have begun, and ResourceLimitError.
   void run();
 
  private:
@@ -35,11 +37,16 @@ class Request {
   Encoding encode(size_t index) const;
   void tokenize(size_t index);
   bool is_computed_already(size_t index, const std::vector<uint32_t>& ids);
+  void lay_out_tokens();
   void submit(Part part);
   void work(PassWork& pass, Team& team);
   void collect(bool wait);
   void deliver(const PassWork& pass);
   void finish(size_t index);
+  std::span<float> dense_of(size_t index);
+  std::span<float> multi_of(size_t index);
+  void show_tokens(size_t index, size_t sparse_count);
+  void copy_outputs(size_t from, size_t to);
   void set_error(size_t index, ErrorCode code, std::string message);
   void report_progress();
 
@@ -47,8 +54,14 @@ class Request {
   const std::span<const std::string_view> texts_;
   const EmbedOptions& options_;
   const CheckedOptions& checked_;
-  const std::span<float> dense_;
-  const std::span<Embedding> embeddings_;
+  EmbedResult& result_;
+  const std::span<Embedding> embeddings_;  // of the result
+
+  // Where outputs have a size for each token, all texts are tokenized before work begins: then it is known what there
+  // will be, and one array holds it.
+  const bool has_token_outputs_;
+  std::optional<MemoryShare> tokens_memory_;
+  std::vector<size_t> sparse_starts_;  // [texts]: in the result's arrays
 
   // Texts that are tokenized and not yet submitted: a window of the request.
   struct Waiting {

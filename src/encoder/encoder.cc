@@ -136,6 +136,27 @@ View<const float> Encoder::forward(const Batch& batch, Workspace& workspace, Tea
   return workspace.hidden.rows(pass.rows);
 }
 
+void Encoder::token_weights(const Batch& batch, Workspace& workspace, Team& team, std::span<float> out) const {
+  const size_t tokens = batch.tokens(), columns = model_.config.hidden;
+  BGEM3_CHECK(out.size() == tokens && model_.outputs().sparse);
+  Pass pass{model_, ops_, batch, workspace, team, tokens};
+  const View<float> hidden = workspace.hidden.rows(tokens);
+  pass.parallel_for(divide_up(tokens, kRowsAtOnce), [&](size_t index, int) {
+    for (size_t row = index * kRowsAtOnce; row < std::min((index + 1) * kRowsAtOnce, tokens); row++) {
+      out[row] = ops_.dot(hidden.row(row), model_.sparse_head.data(), columns) + model_.sparse_head[columns];
+    }
+  });
+}
+
+View<const float> Encoder::token_vectors(const Batch& batch, Workspace& workspace, Team& team, size_t columns) const {
+  BGEM3_CHECK(columns <= model_.config.hidden && model_.outputs().multi);
+  Pass pass{model_, ops_, batch, workspace, team, batch.tokens()};
+  Product product = pass.of_hidden(model_.multi_head, Epilogue::bias);
+  product.y = workspace.sum.rows(batch.tokens());
+  pass.multiply(product, batch.tokens(), 0, divide_up(columns, kPanelColumns));
+  return product.y.columns_at(0, columns);
+}
+
 // hidden = norm(word + token type + position)
 void Encoder::Pass::embed() {
   const ModelConfig& config = model.config;

@@ -90,6 +90,12 @@ class Encoder {
   View<const float> forward(const Batch& batch, Workspace& workspace, Team& team,
                             TokenRows wanted = TokenRows::all) const;
 
+  // What the heads make of the hidden states that a pass of all rows left in the workspace; for models that have the
+  // head. The same promise of bits. out: [tokens], hidden w + bias.
+  void token_weights(const Batch& batch, Workspace& workspace, Team& team, std::span<float> out) const;
+  // [tokens, columns]: the first columns of hidden w^T + bias, in the workspace, valid until its next pass.
+  View<const float> token_vectors(const Batch& batch, Workspace& workspace, Team& team, size_t columns) const;
+
  private:
   struct Pass;
 

@@ -57,7 +57,6 @@ class PlainEncoder {
     return x;
   }
 
- private:
   Rows linear(const Rows& x, const Tensor& weight, const Tensor& bias) const {
     Rows y(x.size(), std::vector<double>(weight.shape[0]));
     for (size_t i = 0; i < x.size(); i++) {
@@ -68,6 +67,8 @@ class PlainEncoder {
     }
     return y;
   }
+
+ private:
   Rows attention(const Rows& query, const Rows& key, const Rows& value) const {
     const size_t size = config_.head_size();
     Rows out(query.size(), std::vector<double>(config_.hidden, 0));
@@ -155,6 +156,34 @@ TEST(Encoder, EqualsThePlainEncoder) {
           ASSERT_NEAR(found[i * config.hidden + j], expected[i][j], 1e-5) << config.model_type << " " << config.hidden;
         }
       }
+    }
+  }
+}
+
+TEST(Encoder, HeadsEqualThePlainOnes) {
+  for (const ModelConfig& config : {tiny_config("xlm-roberta", 48, 4, 80), tiny_config("bert", 99, 3, 131)}) {
+    const RandomModel model(config);
+    const std::vector<uint32_t> ids = random_ids(45, 1);
+    Team team;
+    const Encoder encoder(pack_model(config, model.weights(), Precision::f32, team), ops_for("auto"));
+    Batch batch;
+    batch.add(ids);
+    Workspace workspace(config, Precision::f32, 45, 45, 1);
+    encoder.forward(batch, workspace, team);
+    std::vector<float> weights(45);
+    encoder.token_weights(batch, workspace, team, weights);
+    const size_t columns = 35;  // into the second panel
+    const View<const float> vectors = encoder.token_vectors(batch, workspace, team, columns);
+    ASSERT_EQ(vectors.rows, 45u);
+    ASSERT_EQ(vectors.columns, columns);
+    const PlainEncoder plain(model);
+    const Rows hidden = plain.forward(ids);
+    const HeadWeights &sparse = model.weights().sparse_head, &multi = model.weights().multi_head;
+    const Rows expected_weights = plain.linear(hidden, sparse.weight, sparse.bias),
+               expected_vectors = plain.linear(hidden, multi.weight, multi.bias);
+    for (size_t i = 0; i < 45; i++) {
+      ASSERT_NEAR(weights[i], expected_weights[i][0], 1e-5);
+      for (size_t j = 0; j < columns; j++) ASSERT_NEAR(vectors.row(i)[j], expected_vectors[i][j], 1e-5);
     }
   }
 }

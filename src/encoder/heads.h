@@ -1,6 +1,11 @@
-// From the token vectors of a pass to one vector a text. Start at dense_head.
+// From the token vectors of a pass to the outputs of its texts. Start at dense_head.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/thread_pool.h"
 #include "bgem3/model.h"
 #include "encoder/encoder.h"
 #include "kernels/matrix.h"
@@ -10,10 +15,25 @@ namespace bgem3 {
 
 // The dense vector of each text of a batch: its pooled hidden states, the first out.columns values of them, then scaled
 // to length one if `normalize`.
-//   hidden: f32, all rows for mean, the first of each text for cls (TokenRows); out: [batch.texts(), 1..hidden] f32.
+//   hidden: f32, all rows, or for cls the first of each text (TokenRows); out: [batch.texts(), 1..hidden] f32.
 // Does not fail: a value that is not finite is handed on. Source: FlagEmbedding 1.4.0, encoder_only/m3/modeling.py
 // (slice before normalising); sentence-transformers, models/Pooling.py (mean over all tokens).
 void dense_head(View<const float> hidden, const Batch& batch, Pooling pooling, bool normalize, const Ops& ops,
                 View<float> out);
+
+// The sparse output of one text: its ids with a weight above 0, but none of `dropped`, in the order of their first such
+// token, and the largest weight of each. Answers how many there are.
+//   token_weights: [ids.size()], of Encoder::token_weights; out_ids, out_weights: room for ids.size() values.
+// Source: FlagEmbedding 1.4.0, inference/embedder/encoder_only/m3.py, _process_token_weights.
+size_t sparse_head(std::span<const uint32_t> ids, std::span<const float> token_weights,
+                   std::span<const uint32_t> dropped, std::span<uint32_t> out_ids, std::span<float> out_weights);
+
+// The multi-vectors of the texts of a batch: those of all tokens but the first, each scaled to length one if
+// `normalize`.
+//   vectors: [tokens, columns] f32, of Encoder::token_vectors; out: for each text [its tokens - 1, columns],
+//   contiguous.
+// Does not fail, as dense_head. Source: FlagEmbedding 1.4.0, encoder_only/m3/modeling.py.
+void multi_head(View<const float> vectors, const Batch& batch, bool normalize, const Ops& ops, Team& team,
+                std::span<float* const> out);
 
 }  // namespace bgem3

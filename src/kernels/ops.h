@@ -137,6 +137,9 @@ struct Ops {
 
   // x / max(|x|, 1e-12) in place, as torch's F.normalize. [columns]
   void (*normalize_row)(float* x, size_t columns);
+
+  // The sum of x[i] y[i]. [columns]
+  float (*dot)(const float* x, const float* y, size_t columns);
 };
 
 // The names of the instruction sets this machine has, slowest first: "scalar" always.

@@ -223,6 +223,18 @@ TEST_P(OpsTest, NormalizeGivesLengthOneAndLeavesZeros) {
   }
 }
 
+// The error of sixteen chains and a tree: as many roundings as a chain is long, of sums below that of |x y|.
+TEST_P(OpsTest, DotIsCloseToFloat64) {
+  for (const size_t columns : {1, 15, 16, 17, 100, 384, 1024}) {
+    const std::vector<float> x = random_values(columns, 5), y = random_values(columns, 6);
+    const float found = ops().dot(x.data(), y.data(), columns);
+    EXPECT_EQ(found, kScalarOps.dot(x.data(), y.data(), columns));
+    double exact = 0, magnitude = 0;
+    for (size_t i = 0; i < columns; i++) exact += double{x[i]} * y[i], magnitude += std::abs(double{x[i]} * y[i]);
+    EXPECT_NEAR(found, exact, (static_cast<double>(columns) / 16 + 5) * 0x1p-24 * magnitude) << columns;
+  }
+}
+
 #if defined(__x86_64__)
 TEST(FloatMode, HoldsWhileItLives) {
   const unsigned before = _mm_getcsr();

@@ -89,6 +89,13 @@ void normalize_row(float* x, size_t columns) {
   for_each_vector(columns, [&](size_t j, size_t lanes) { store(load(x + j, lanes, 0) / length, x + j, lanes); });
 }
 
+float dot(const float* x, const float* y, size_t columns) {
+  Lanes products = Lanes::broadcast(0);
+  for_each_vector(
+      columns, [&](size_t j, size_t lanes) { products = fma(load(x + j, lanes, 0), load(y + j, lanes, 0), products); });
+  return sum(products);
+}
+
 // The table of this instruction set.
 constexpr Ops make_ops(std::string_view name, bool has_bf16) {
   return {name,
@@ -102,5 +109,6 @@ constexpr Ops make_ops(std::string_view name, bool has_bf16) {
           quantize_rows<BFloat16>,
           add_rows,
           mean_rows,
-          normalize_row};
+          normalize_row,
+          dot};
 }
