@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -41,6 +42,7 @@ constexpr const char* kEmbedHelp = R"(Embed texts: one vector for each line or J
 
 Examples:
   bgem3 embed texts.txt -o vectors.npy
+  bgem3 embed texts.txt --outputs dense,sparse,multi -o vectors.npz    # all three of bge-m3, from one pass
   bgem3 embed corpus.jsonl --text-field body --id-field doc_id -o vectors.jsonl
   cat texts.txt | bgem3 embed --model ./minilm --threads 4 > vectors.jsonl
   bgem3 embed book.md --chunk 512 -o vectors.npy           # in chunks; vectors.chunks.jsonl has each row's
@@ -245,6 +247,27 @@ void add_vector_rules(CLI::App& app, EmbedOptions& embed) {
       ->type_name("N");
 }
 
+// "dense,sparse" as the outputs it names.
+Outputs parse_outputs(const std::string& given) {
+  Outputs outputs = {.dense = false};
+  for (size_t begin = 0; begin <= given.size();) {
+    const size_t end = std::min(given.find(',', begin), given.size());
+    const std::string name = given.substr(begin, end - begin);
+    if (name == "dense") {
+      outputs.dense = true;
+    } else if (name == "sparse") {
+      outputs.sparse = true;
+    } else if (name == "multi") {
+      outputs.multi = true;
+    } else {
+      throw UsageError(
+          fmt::format("--outputs: expected dense, sparse, multi or several of them with commas, found '{}'", given));
+    }
+    begin = end + 1;
+  }
+  return outputs;
+}
+
 void add_output(CLI::App& app, std::string& output, bool& overwrite, const char* description) {
   app.add_option("-o,--output", output, description)->type_name("FILE");
   app.add_flag("--overwrite", overwrite, "Replace the output if it is there");
@@ -260,7 +283,11 @@ CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
   CLI::App* app = program.add_subcommand("embed", kEmbedHelp);
   app->add_option("FILE", args.input.files, "Texts; - or none: standard input")->type_name("");
   add_output(*app, args.output, args.overwrite,
-             "FILE.npy (float32 [texts, dimensions]) or FILE.jsonl [JSONL on standard output]");
+             "FILE.npy (float32 [texts, dimensions]), FILE.npz or FILE.jsonl [JSONL on standard output]");
+  app->add_option_function<std::string>(
+         "--outputs", [&args](const std::string& given) { args.embed.outputs = parse_outputs(given); },
+         "What to compute: dense, sparse, multi, with commas between [dense]")
+      ->type_name("LIST");
   add_model(*app, args.open.model);
   add_input(*app, args.input);
   add_vector_rules(*app, args.embed);
@@ -379,6 +406,12 @@ void exclusive(const CLI::App& app, const char* one, const char* other) {
   }
 }
 
+// Refuses an option that would change nothing.
+void only_for(const CLI::App& app, const char* option, bool asked, const char* outputs) {
+  if (asked || app.count(option) == 0) return;
+  throw UsageError(fmt::format("{} is for {} output, which --outputs does not ask for", option, outputs));
+}
+
 // CLI11's messages may have several lines.
 std::string one_line(std::string text) {
   while (text.ends_with('\n')) text.pop_back();
@@ -426,6 +459,11 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   if (embed_app->parsed()) {
     exclusive(*embed_app, "--normalize", "--no-normalize");
     exclusive(*embed_app, "--prompt", "--prompt-name");
+    const Outputs& outputs = embed.embed.outputs;
+    only_for(*embed_app, "--pooling", outputs.dense, "dense");
+    for (const char* option : {"--truncate-dim", "--normalize", "--no-normalize"}) {
+      only_for(*embed_app, option, outputs.dense || outputs.multi, "dense or multi");
+    }
     embed.prompt_given = embed_app->count("--prompt") > 0;
     if (embed.chunking) {
       embed.input.plain = InputFormat::document;

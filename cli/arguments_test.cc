@@ -122,6 +122,23 @@ TEST(Arguments, EmbedEverything) {
   EXPECT_EQ(std::get<EmbedArguments>(parse({"embed", "--normalize"})).embed.normalize, true);
 }
 
+TEST(Arguments, OutputsAreAList) {
+  const auto outputs = [](const std::string& list) {
+    return std::get<EmbedArguments>(parse({"embed", "--outputs", list})).embed.outputs;
+  };
+  EXPECT_EQ(std::get<EmbedArguments>(parse({"embed"})).embed.outputs, Outputs());
+  EXPECT_EQ(outputs("dense"), Outputs());
+  EXPECT_EQ(outputs("sparse"), (Outputs{.dense = false, .sparse = true}));
+  EXPECT_EQ(outputs("multi,dense,sparse"), (Outputs{.sparse = true, .multi = true}));
+  for (const char* wrong : {"", "colbert", "dense,", ",dense", "dense sparse", "dense,,multi"}) {
+    EXPECT_THROW(outputs(wrong), UsageError) << wrong;
+  }
+  EXPECT_THROW(parse({"embed", "--outputs", "sparse", "--truncate-dim", "8"}), UsageError);
+  EXPECT_THROW(parse({"embed", "--outputs", "sparse", "--normalize"}), UsageError);
+  EXPECT_THROW(parse({"embed", "--outputs", "multi", "--pooling", "cls"}), UsageError);
+  EXPECT_NO_THROW(parse({"embed", "--outputs", "multi", "--truncate-dim", "8"}));
+}
+
 TEST(Arguments, SearchTakesSeveralQueriesAndOneCorpus) {
   const auto args = std::get<SearchArguments>(
       parse({"search", "--query", "one", "corpus.txt", "--query", "-5 degrees", "--top", "3", "--json", "--embeddings",

@@ -16,7 +16,7 @@ namespace bgem3::cli {
 
 int run_chunk(const ChunkArguments& arguments, Signals& signals) {
   const OutputKind kind = check_output(arguments.output, arguments.overwrite, arguments.input.files);
-  if (kind == OutputKind::npy) throw UsageError("chunk writes JSONL; choose an output that ends in .jsonl");
+  if (appears_whole(kind)) throw UsageError("chunk writes JSONL; choose an output that ends in .jsonl");
   Rejections rejections(arguments.on_error, arguments.output, arguments.overwrite, arguments.input.files);
   TextReader reader(arguments.input, signals.fd());
 

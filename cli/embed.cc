@@ -32,7 +32,7 @@ std::string find_prompt(const ModelInfo& info, const std::string& asked) {
 [[noreturn]] void throw_interrupted(int signal, OutputKind kind, const StreamCounts& counts,
                                     const std::string& output) {
   const char* name = signal == SIGTERM ? "SIGTERM" : "SIGINT";
-  if (kind == OutputKind::npy) {
+  if (appears_whole(kind)) {
     throw Interrupted(signal, fmt::format("{} after {} rows; {} was not written", name, counts.next_row, output));
   }
   throw Interrupted(signal,
@@ -57,8 +57,13 @@ TextChunker make_chunker(const Embedder& embedder, const EmbedArguments& argumen
 
 int run_embed(const EmbedArguments& arguments, Signals& signals) {
   const OutputKind kind = check_output(arguments.output, arguments.overwrite, arguments.input.files);
+  if (kind == OutputKind::npy && arguments.embed.outputs != Outputs()) {
+    throw UsageError(fmt::format(
+        "--outputs: output {} can hold the dense vectors only; name an .npz or .jsonl, or ask for dense alone",
+        arguments.output));
+  }
   Rejections rejections(arguments.on_error, arguments.output, arguments.overwrite, arguments.input.files);
-  if (arguments.chunking && kind == OutputKind::npy) {
+  if (arguments.chunking && appears_whole(kind)) {
     check_output(chunks_path(arguments.output), arguments.overwrite, arguments.input.files);
   }
   TextReader reader(arguments.input, signals.fd());
@@ -67,7 +72,7 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   EmbedOptions options = arguments.embed;
   if (!arguments.prompt_given) options.prompt = find_prompt(embedder.info(), arguments.prompt_name);
   // Options that fit no text are refused here, before the output is touched.
-  const size_t columns = embedder.embed(std::span<const std::string_view>(), options).dimensions();
+  const size_t dimensions = embedder.embed(std::span<const std::string_view>(), options).dimensions();
 
   std::optional<TextChunker> chunker;
   std::optional<ChunkSource> chunks;
@@ -80,10 +85,14 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   Progress progress(arguments.quiet, can_draw() && !shares_terminal);
   signals.hold();
   report_engine(embedder.info(), arguments.quiet, progress);
-  const auto sink = make_sink(kind, arguments.output, columns, chunks.has_value());
+  const auto sink = make_sink(kind, arguments.output,
+                              {.outputs = options.outputs,
+                               .dimensions = dimensions,
+                               .vocabulary = embedder.info().config.vocab,
+                               .chunks = chunks.has_value()});
   RecordSource& source = chunks ? static_cast<RecordSource&>(*chunks) : reader;
   const StreamCounts counts = embed_stream(source, embedder, options, rejections, *sink, progress, signals);
-  if (counts.stopped && kind == OutputKind::npy) {
+  if (counts.stopped && appears_whole(kind)) {
     rejections.discard();
   } else {
     sink->finish();

@@ -18,16 +18,18 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kFirstTexts = 64;
 constexpr size_t kMostTexts = 4096;
 constexpr size_t kMostBytes = size_t{8} << 20;
+constexpr size_t kMostBytesForMulti = size_t{64} << 10;  // whose multi-vectors take a thousand times as much
 constexpr double kShortSeconds = 1, kLongSeconds = 4;
 constexpr size_t kMostIds = size_t{1} << 20;  // remembered, to find repeated ones
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Reads until the piece is full, the input pauses or ends, or a record is bad enough to end the run.
-ReadResult read_piece(RecordSource& reader, size_t most_texts, bool end_at_bad_record, std::vector<Record>& piece) {
+ReadResult read_piece(RecordSource& reader, size_t most_texts, size_t most_bytes, bool end_at_bad_record,
+                      std::vector<Record>& piece) {
   piece.clear();
   size_t bytes = 0;
-  while (piece.size() < most_texts && bytes < kMostBytes) {
+  while (piece.size() < most_texts && bytes < most_bytes) {
     Record record;
     const ReadResult result = reader.next(record, piece.empty());
     if (result != ReadResult::record) return result;
@@ -50,6 +52,7 @@ StreamCounts embed_stream(RecordSource& reader, const Embedder& embedder, EmbedO
   std::vector<std::string_view> texts;
   uint64_t bytes_before = 0;  // of the input, in front of the piece
   size_t most_texts = kFirstTexts;
+  const size_t most_bytes = options.outputs.multi ? kMostBytesForMulti : kMostBytes;
 
   uint64_t tokens_in_piece = 0;
   options.stop = signals.token();
@@ -63,7 +66,7 @@ StreamCounts embed_stream(RecordSource& reader, const Embedder& embedder, EmbedO
   ReadResult state = ReadResult::record;
   while (state != ReadResult::end && !counts.stopped) {
     bytes_before = reader.bytes_read();
-    state = read_piece(reader, most_texts, rejections.fails_at_first(), piece);
+    state = read_piece(reader, most_texts, most_bytes, rejections.fails_at_first(), piece);
     if (state == ReadResult::stopped) counts.stopped = true;
     texts.clear();
     for (const Record& record : piece) {

@@ -76,18 +76,23 @@ class Literal {
 
 }  // namespace
 
-std::string npy_header(size_t rows, size_t columns) {
+std::string npy_header(std::string_view type, std::span<const size_t> shape) {
   constexpr size_t kTextBytes = kHeaderBytes - kMagic.size() - 4;
   std::string header(kMagic);
   header += '\x01';
   header += '\x00';
   header += static_cast<char>(kTextBytes & 0xFF);
   header += static_cast<char>(kTextBytes >> 8);
-  header += fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, columns);
+  std::string sizes;
+  for (const size_t size : shape) sizes += fmt::format("{}{}", sizes.empty() ? "" : ", ", size);
+  if (shape.size() == 1) sizes += ',';  // Python's tuple of one
+  header += fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, sizes);
   header.resize(kHeaderBytes - 1, ' ');
   header += '\n';
   return header;
 }
+
+std::string npy_header(size_t rows, size_t columns) { return npy_header("<f4", std::vector{rows, columns}); }
 
 NpyWriter::NpyWriter(const std::string& path, size_t columns) : file_(path), columns_(columns) {
   file_.out().write(npy_header(0, columns));

@@ -11,7 +11,10 @@
 
 namespace bgem3::cli {
 
-// The first 128 bytes of an .npy file (format 1.0) that holds float32 [rows, columns].
+// The first 128 bytes of an .npy file (format 1.0) that holds numbers of NumPy's `type` ("<f4" is float32) in this
+// shape.
+std::string npy_header(std::string_view type, std::span<const size_t> shape);
+// The same for float32 [rows, columns].
 std::string npy_header(size_t rows, size_t columns);
 
 // Writes a file that appears, complete and synced, at publish() and not before; the number of rows need not be known.

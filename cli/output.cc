@@ -41,11 +41,13 @@ OutputKind check_output(const std::string& path, bool overwrite, const std::vect
   struct stat status;
   const bool exists = stat(path.c_str(), &status) == 0;
   if (exists && S_ISDIR(status.st_mode)) {
-    throw UsageError(fmt::format("output {} is a folder; name a file in it (.npy or .jsonl)", path));
+    throw UsageError(fmt::format("output {} is a folder; name a file in it (.npy, .npz or .jsonl)", path));
   }
-  const OutputKind kind = path.ends_with(".npy") ? OutputKind::npy : OutputKind::jsonl;
+  const OutputKind kind = path.ends_with(".npy")   ? OutputKind::npy
+                          : path.ends_with(".npz") ? OutputKind::npz
+                                                   : OutputKind::jsonl;
   if (kind == OutputKind::jsonl && !path.ends_with(".jsonl")) {
-    throw UsageError(fmt::format("output {}: expected a name that ends in .npy or .jsonl", path));
+    throw UsageError(fmt::format("output {}: expected a name that ends in .npy, .npz or .jsonl", path));
   }
   for (const std::string& input : inputs) {
     struct stat other;
@@ -57,11 +59,12 @@ OutputKind check_output(const std::string& path, bool overwrite, const std::vect
   if (exists && S_ISREG(status.st_mode) && !overwrite) {
     throw UsageError(fmt::format("output {} is there already; remove it or pass --overwrite", path));
   }
-  if (exists && !S_ISREG(status.st_mode) && kind == OutputKind::npy) {
-    throw UsageError(fmt::format("output {} is not a plain file, as .npy needs; use .jsonl or -o -", path));
+  if (exists && !S_ISREG(status.st_mode) && appears_whole(kind)) {
+    throw UsageError(fmt::format("output {} is not a plain file, as {} needs; use .jsonl or -o -", path,
+                                 kind == OutputKind::npy ? ".npy" : ".npz"));
   }
   // An .npy is always written beside the old one, so its folder must be writable even if the file is there.
-  const bool new_name = !exists || kind == OutputKind::npy;
+  const bool new_name = !exists || appears_whole(kind);
   const std::string target = new_name ? folder_of(resolve(path)) : path;
   std::error_code ignored;
   if (new_name && std::filesystem::exists(target, ignored) && !std::filesystem::is_directory(target, ignored)) {

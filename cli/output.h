@@ -8,7 +8,10 @@
 
 namespace bgem3::cli {
 
-enum class OutputKind { standard, jsonl, npy };
+enum class OutputKind { standard, jsonl, npy, npz };
+
+// .npy and .npz appear whole when all is done; the others grow record by record.
+constexpr bool appears_whole(OutputKind kind) { return kind == OutputKind::npy || kind == OutputKind::npz; }
 
 // What `-o PATH` means: "" and "-" are standard output, the others go by their ending. Before any work is done, it
 // refuses what could only fail later: UsageError for an unknown ending, a folder or an input as output, or a file that

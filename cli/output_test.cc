@@ -36,6 +36,7 @@ TEST_F(OutputTest, KindsByEnding) {
   EXPECT_EQ(check_output("", false, {}), OutputKind::standard);
   EXPECT_EQ(check_output("-", false, {}), OutputKind::standard);
   EXPECT_EQ(check_output(path("a.npy"), false, {}), OutputKind::npy);
+  EXPECT_EQ(check_output(path("a.npz"), false, {}), OutputKind::npz);
   EXPECT_EQ(check_output(path("a.jsonl"), false, {}), OutputKind::jsonl);
   EXPECT_EQ(files_in_folder(), 0u);  // nothing is made yet
 }
@@ -45,8 +46,8 @@ TEST_F(OutputTest, RefusedBeforeAnyWork) {
     return message_of<UsageError>([&] { check_output(name, overwrite, inputs); });
   };
   EXPECT_NE(usage(folder_, true).find("is a folder"), std::string::npos);
-  EXPECT_NE(usage(path("a.csv"), true).find("ends in .npy or .jsonl"), std::string::npos);
-  EXPECT_NE(usage(path("a"), true).find("ends in .npy or .jsonl"), std::string::npos);
+  EXPECT_NE(usage(path("a.csv"), true).find("ends in .npy, .npz or .jsonl"), std::string::npos);
+  EXPECT_NE(usage(path("a"), true).find("ends in .npy, .npz or .jsonl"), std::string::npos);
   const std::string old = make("old.npy", "precious");
   EXPECT_NE(usage(old, false).find("pass --overwrite"), std::string::npos);
   EXPECT_EQ(check_output(old, true, {}), OutputKind::npy);

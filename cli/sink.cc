@@ -1,10 +1,16 @@
 #include "sink.h"
 
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <limits>
 #include <optional>
+#include <vector>
 
 #include "chunk_source.h"
 #include "json_writer.h"
 #include "npy.h"
+#include "npz.h"
 
 namespace bgem3::cli {
 
@@ -12,7 +18,7 @@ namespace {
 
 class JsonlSink : public VectorSink {
  public:
-  explicit JsonlSink(OutputFile file) : file_(std::move(file)) {}
+  JsonlSink(OutputFile file, const SinkContent& content) : file_(std::move(file)), content_(content) {}
 
   void accept(const Record& record, const Embedding& embedding) override {
     line_.clear();
@@ -23,7 +29,21 @@ class JsonlSink : public VectorSink {
       json.key("document").json(record.chunk->document).key("index").value(record.chunk->metadata.index);
       append_chunk_place(json, record.chunk->metadata);
     }
-    json.key("embedding").value(embedding.dense);
+    if (content_.outputs.dense) json.key("embedding").value(embedding.dense);
+    if (content_.outputs.sparse) {
+      json.key("sparse").begin_object();
+      for (size_t i = 0; i < embedding.sparse_ids.size(); i++) {
+        json.key(fmt::format("{}", embedding.sparse_ids[i])).value(embedding.sparse_weights[i]);
+      }
+      json.end_object();
+    }
+    if (content_.outputs.multi) {
+      json.key("multi").begin_array();
+      for (size_t i = 0; i < embedding.multi.size(); i += content_.dimensions) {
+        json.value(embedding.multi.subspan(i, content_.dimensions));
+      }
+      json.end_array();
+    }
     json.key("tokens").value(embedding.tokens);
     json.key("truncated").value(embedding.truncated);
     if (embedding.replaced_utf8 > 0) json.key("replaced_utf8").value(embedding.replaced_utf8);
@@ -38,32 +58,16 @@ class JsonlSink : public VectorSink {
 
  private:
   OutputFile file_;
+  const SinkContent content_;
   std::string line_;
 };
 
-class NpySink : public VectorSink {
+// The file beside arrays whose rows are chunks: line i is row i, a chunk or a document that was rejected.
+class ChunkLines {
  public:
-  NpySink(const std::string& path, size_t columns, bool chunks) : writer_(path, columns) {
-    if (chunks) chunks_.emplace(chunks_path(path));
-  }
+  explicit ChunkLines(const std::string& output) : file_(chunks_path(output)) {}
 
-  void accept(const Record& record, const Embedding& embedding) override {
-    writer_.write_row(embedding.dense);
-    describe(record);
-  }
-  void reject(const Record& record) override {
-    writer_.write_nan_row();
-    describe(record);
-  }
-  void finish() override {
-    if (chunks_) chunks_->publish();
-    writer_.publish();
-  }
-
- private:
-  // Line i is row i: a chunk, or a document that was rejected.
-  void describe(const Record& record) {
-    if (!chunks_) return;
+  void add(const Record& record) {
     line_.clear();
     if (record.chunk) {
       append_chunk_line(line_, record);
@@ -77,21 +81,118 @@ class NpySink : public VectorSink {
           .end_object();
       line_ += '\n';
     }
-    chunks_->out().write(line_);
+    file_.out().write(line_);
+  }
+  void publish() { file_.publish(); }
+
+ private:
+  AtomicFile file_;
+  std::string line_;
+};
+
+class NpySink : public VectorSink {
+ public:
+  NpySink(const std::string& path, const SinkContent& content) : writer_(path, content.dimensions) {
+    if (content.chunks) chunks_.emplace(path);
   }
 
+  void accept(const Record& record, const Embedding& embedding) override {
+    writer_.write_row(embedding.dense);
+    if (chunks_) chunks_->add(record);
+  }
+  void reject(const Record& record) override {
+    writer_.write_nan_row();
+    if (chunks_) chunks_->add(record);
+  }
+  void finish() override {
+    if (chunks_) chunks_->publish();
+    writer_.publish();
+  }
+
+ private:
   NpyWriter writer_;
-  std::optional<AtomicFile> chunks_;
-  std::string line_;
+  std::optional<ChunkLines> chunks_;
+};
+
+class NpzSink : public VectorSink {
+ public:
+  NpzSink(const std::string& path, const SinkContent& content) : writer_(path), content_(content) {
+    if (content.chunks) chunks_.emplace(path);
+    if (content.outputs.dense) dense_ = &writer_.add("dense", "<f4", content.dimensions);
+    if (content.outputs.sparse) {
+      sparse_ends_ = &writer_.add("sparse_indptr", "<i8");
+      sparse_ids_ = &writer_.add("sparse_indices", "<i4");
+      sparse_weights_ = &writer_.add("sparse_data", "<f4");
+    }
+    if (content.outputs.multi) {
+      multi_ = &writer_.add("multi", "<f4", content.dimensions);
+      multi_ends_ = &writer_.add("multi_offsets", "<i8");
+    }
+    add_ends();
+  }
+
+  void accept(const Record& record, const Embedding& embedding) override {
+    if (dense_) dense_->append(embedding.dense);
+    if (sparse_ids_) {
+      const std::vector<int32_t> ids(embedding.sparse_ids.begin(), embedding.sparse_ids.end());
+      sparse_ids_->append(ids);
+      sparse_weights_->append(embedding.sparse_weights);
+      sparse_values_ += static_cast<int64_t>(ids.size());
+    }
+    if (multi_) {
+      multi_->append(embedding.multi);
+      multi_rows_ += static_cast<int64_t>(embedding.multi.size() / content_.dimensions);
+    }
+    end_row(record);
+  }
+  void reject(const Record& record) override {
+    if (dense_) dense_->append(std::vector<float>(content_.dimensions, std::numeric_limits<float>::quiet_NaN()));
+    end_row(record);
+  }
+  void finish() override {
+    if (sparse_ids_) {
+      writer_.add("sparse_shape", "<i8").append(std::vector{rows_, static_cast<int64_t>(content_.vocabulary)});
+    }
+    if (chunks_) chunks_->publish();
+    writer_.publish();
+  }
+
+ private:
+  void end_row(const Record& record) {
+    rows_++;
+    add_ends();
+    if (chunks_) chunks_->add(record);
+  }
+  void add_ends() {
+    if (sparse_ends_) sparse_ends_->append(std::span(&sparse_values_, 1));
+    if (multi_ends_) multi_ends_->append(std::span(&multi_rows_, 1));
+  }
+
+  NpzWriter writer_;
+  const SinkContent content_;
+  std::optional<ChunkLines> chunks_;
+  using Array = NpzWriter::Array;
+  Array *dense_ = nullptr, *sparse_ends_ = nullptr, *sparse_ids_ = nullptr, *sparse_weights_ = nullptr,
+        *multi_ = nullptr, *multi_ends_ = nullptr;
+  int64_t rows_ = 0, sparse_values_ = 0, multi_rows_ = 0;
 };
 
 }  // namespace
 
 std::string chunks_path(const std::string& output) { return output.substr(0, output.rfind('.')) + ".chunks.jsonl"; }
 
-std::unique_ptr<VectorSink> make_sink(OutputKind kind, const std::string& path, size_t columns, bool chunks) {
-  if (kind == OutputKind::npy) return std::make_unique<NpySink>(path, columns, chunks);
-  return std::make_unique<JsonlSink>(kind == OutputKind::standard ? OutputFile::standard() : OutputFile::create(path));
+std::unique_ptr<VectorSink> make_sink(OutputKind kind, const std::string& path, const SinkContent& content) {
+  switch (kind) {
+    case OutputKind::npy:
+      return std::make_unique<NpySink>(path, content);
+    case OutputKind::npz:
+      return std::make_unique<NpzSink>(path, content);
+    case OutputKind::standard:
+      return std::make_unique<JsonlSink>(OutputFile::standard(), content);
+    case OutputKind::jsonl:
+      return std::make_unique<JsonlSink>(OutputFile::create(path), content);
+  }
+  return nullptr;
 }
 
 }  // namespace bgem3::cli

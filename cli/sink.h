@@ -24,8 +24,17 @@ class VectorSink {
 // "vectors.npy" -> "vectors.chunks.jsonl"
 std::string chunks_path(const std::string& output);
 
-// The sink of `embed`: JSON lines (rejected records are absent) or an .npy (their rows are NaN). With `chunks`, records
-// are chunks: each JSON line says which, and beside the .npy a file has a line for each row. Throws OutputError.
-std::unique_ptr<VectorSink> make_sink(OutputKind kind, const std::string& path, size_t columns, bool chunks);
+// What a sink will be given.
+struct SinkContent {
+  Outputs outputs;
+  size_t dimensions;  // of dense vectors and of each multi-vector
+  size_t vocabulary;  // ids of the sparse output are below it
+  bool chunks;        // records are chunks
+};
+
+// The sink of `embed`: JSON lines (rejected records are absent), an .npy of the dense vectors (their rows are NaN), or
+// an .npz of all outputs (they have no tokens). Where records are chunks, each JSON line says which, and beside an .npy
+// or .npz a file has a line for each row. Throws OutputError. The formats: docs/outputs.md.
+std::unique_ptr<VectorSink> make_sink(OutputKind kind, const std::string& path, const SinkContent& content);
 
 }  // namespace bgem3::cli

@@ -34,7 +34,7 @@ void append_line(std::string& line, const Record& record, const Tokenizer& token
 
 int run_tokenize(const TokenizeArguments& arguments, Signals& signals) {
   const OutputKind kind = check_output(arguments.output, arguments.overwrite, arguments.input.files);
-  if (kind == OutputKind::npy) throw UsageError("tokenize writes JSONL; choose an output that ends in .jsonl");
+  if (appears_whole(kind)) throw UsageError("tokenize writes JSONL; choose an output that ends in .jsonl");
   Rejections rejections(arguments.on_error, arguments.output, arguments.overwrite, arguments.input.files);
   TextReader reader(arguments.input, signals.fd());
 

@@ -64,8 +64,8 @@ def wait_for_work(process: subprocess.Popen[bytes]) -> None:
         ("there.jsonl", [], 2, "--overwrite"),
         ("in.jsonl", ["--overwrite"], 2, "also an input"),
         ("link.jsonl", ["--overwrite"], 2, "also an input"),
-        ("out.csv", [], 2, ".npy or .jsonl"),
-        ("out", [], 2, ".npy or .jsonl"),
+        ("out.csv", [], 2, ".npy, .npz or .jsonl"),
+        ("out", [], 2, ".npy, .npz or .jsonl"),
         ("pipe.npy", ["--overwrite"], 2, "not a plain file"),
         ("none/out.npy", [], 4, "No such file"),
         ("there.jsonl/out.npy", [], 4, "is not a folder"),
@@ -112,8 +112,9 @@ def test_a_folder_that_may_not_be_written(program: Program, tmp_path: Path) -> N
     assert process.returncode == 4 and b"Permission denied" in stderr
 
 
-def test_tokenize_writes_no_npy(program: Program, tmp_path: Path) -> None:
-    result = program.run("tokenize", "-", "-o", tmp_path / "a.npy", "--model", "none", check=False)
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_tokenize_writes_jsonl_only(program: Program, tmp_path: Path, name: str) -> None:
+    result = program.run("tokenize", "-", "-o", tmp_path / name, "--model", "none", check=False)
     assert result.returncode == 2 and ".jsonl" in error_line(result)
 
 
@@ -137,8 +138,15 @@ def test_overwrite(program: Program, model: Path, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "a.npy"]
 
 
-def test_an_npy_appears_only_when_it_is_complete(program: Program, model: Path, tmp_path: Path) -> None:
-    output = tmp_path / "a.npy"
+def rows(path: Path) -> int:
+    """Of the dense vectors in an .npy or .npz."""
+    loaded = np.load(path)
+    return len(loaded if path.suffix == ".npy" else loaded["dense"])
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_arrays_appear_only_when_they_are_complete(program: Program, model: Path, tmp_path: Path, name: str) -> None:
+    output = tmp_path / name
     output.write_text("old")
     process = start(program, "embed", "-", "-o", output, "--overwrite", "--model", model)
     assert process.stdin
@@ -148,11 +156,12 @@ def test_an_npy_appears_only_when_it_is_complete(program: Program, model: Path, 
     assert output.read_text() == "old"
     process.communicate()
     assert process.returncode == 0
-    assert np.load(output).shape[0] == 2 and list(tmp_path.iterdir()) == [output]
+    assert rows(output) == 2 and list(tmp_path.iterdir()) == [output]
 
 
-def test_a_failure_leaves_no_npy(program: Program, model: Path, tmp_path: Path) -> None:
-    arguments = ["embed", "-", "--model", model, "-o", tmp_path / "a.npy"]
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_failure_leaves_no_arrays(program: Program, model: Path, tmp_path: Path, name: str) -> None:
+    arguments = ["embed", "-", "--model", model, "-o", tmp_path / name]
     assert program.run(*arguments, stdin='{"text":"good"}\nbad\n', check=False).returncode == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -184,13 +193,14 @@ def test_a_full_disk_leaves_whole_lines(program: Program, model: Path, many: Pat
     assert [r["id"] for r in records(data)] == list(range(data.count(b"\n")))
 
 
-def test_a_full_disk_leaves_no_npy(program: Program, model: Path, many: Path, tmp_path: Path) -> None:
-    output = tmp_path / "a.npy"
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_full_disk_leaves_no_arrays(program: Program, model: Path, many: Path, tmp_path: Path, name: str) -> None:
+    output = tmp_path / name
     output.write_text("old")
     arguments = ["embed", many, "--model", model, "-o", output, "--overwrite"]
     process = start(program, *arguments, preexec_fn=limit_file_size)
     _, stderr = process.communicate()
-    assert process.returncode == 4 and b"a.npy" in stderr
+    assert process.returncode == 4 and name.encode() in stderr
     assert output.read_text() == "old" and sorted(tmp_path.iterdir()) == [output, many]
 
 
@@ -243,9 +253,12 @@ def test_a_signal_at_work_keeps_whole_lines_in_order(
     assert process.returncode == code and len(found) < 5_000
 
 
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_a_signal_publishes_no_half_npy(program: Program, model: Path, tmp_path: Path, number: int, code: int) -> None:
-    arguments = ["--model", model, "-o", tmp_path / "a.npy", "--on-error", "skip", "--input-format", "jsonl"]
+def test_a_signal_publishes_no_half_arrays(
+    program: Program, model: Path, tmp_path: Path, number: int, code: int, name: str
+) -> None:
+    arguments = ["--model", model, "-o", tmp_path / name, "--on-error", "skip", "--input-format", "jsonl"]
     process = start(program, "embed", "-", *arguments)
     assert process.stdin and process.stderr
     process.stdin.write(b'{"text":"one"}\nbad\n')
@@ -254,7 +267,7 @@ def test_a_signal_publishes_no_half_npy(program: Program, model: Path, tmp_path:
     process.send_signal(number)
     assert process.wait() == code
     assert list(tmp_path.iterdir()) == []
-    assert process.stderr.read().decode().splitlines()[-1].endswith("a.npy was not written")
+    assert process.stderr.read().decode().splitlines()[-1].endswith(f"{name} was not written")
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)

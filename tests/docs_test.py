@@ -6,9 +6,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from make_model import ModelSpec
 from support import ROOT, Program
 
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
@@ -31,8 +33,10 @@ def test_every_block_names_its_language() -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), blocks("sh"), ids=[name for name, _ in blocks("sh")])
-def test_shell_block(name: str, text: str, program: Program, minilm: Path, tmp_path: Path) -> None:
-    """Runs in an empty folder that has the program, the demo's model and the examples where the pages say."""
+def test_shell_block(
+    name: str, text: str, program: Program, minilm: Path, model_folder: Callable[[ModelSpec], Path], tmp_path: Path
+) -> None:
+    """Runs in an empty folder that has the program, the models and the examples where the pages say."""
     lines = [line for line in text.splitlines() if line.strip()]
     if all(line.startswith(("make", "build/dev/src/", "cmake ")) for line in lines):
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -47,8 +51,10 @@ def test_shell_block(name: str, text: str, program: Program, minilm: Path, tmp_p
     (tmp_path / "build/models").mkdir(parents=True)
     (tmp_path / "build/bgem3").symlink_to(program.path)
     (tmp_path / "build/models/all-MiniLM-L6-v2").symlink_to(minilm.resolve())
+    (tmp_path / "build/models/tiny").symlink_to(model_folder(ModelSpec()))
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    environment = {**os.environ, "HOME": str(tmp_path)}
+    python = Path(sys.executable).parent  # which has NumPy
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{python}:{os.environ['PATH']}"}
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text], cwd=tmp_path, env=environment, capture_output=True, check=False
     )

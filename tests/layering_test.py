@@ -32,6 +32,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "openssl/": {"base"},
     "sqlite3.h": {"generator"},
     "CLI/": {"cli"},
+    "archive": {"cli"},
     "immintrin.h": {"kernels"},
     "xmmintrin.h": {"kernels"},
     "arm_neon.h": {"kernels"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def read_safetensors(path: Path) -> dict[str, Array]:
     return tensors
 
 
+def read_head(path: Path) -> tuple[Array, Array]:
+    """Weight and bias of a head that tools/make_model.py wrote: torch's zip with two float16 records."""
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if "/data/" in name)
+        weight, bias = (np.frombuffer(archive.read(name), "<f2").astype(np.float64) for name in names)
+    return weight.reshape(len(bias), -1), bias
+
+
 def gelu(x: Array) -> Array:
     return 0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))
 
@@ -55,6 +64,7 @@ class ReferenceEncoder:
     """A model in a folder of safetensors files."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.config = json.loads((folder / "config.json").read_text())
         pooling = json.loads((folder / "1_Pooling/config.json").read_text())
         modules = json.loads((folder / "modules.json").read_text())
@@ -114,6 +124,21 @@ class ReferenceEncoder:
             inner = gelu(self.linear(x, f"{layer}.intermediate.dense"))
             x = self.layer_norm(x + self.linear(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
         return x
+
+    def outputs(self, token_ids: Sequence[int], dimensions: int | None = None) -> tuple[Array, dict[int, float], Array]:
+        """The dense vector, the sparse weights and the multi-vectors of a text, by FlagEmbedding's rules."""
+        states = self.hidden_states(token_ids)
+        pooled = states.mean(axis=0) if self.mean_pooling else states[0]
+
+        weight, bias = read_head(self.folder / "sparse_linear.pt")
+        sparse: dict[int, float] = {}
+        for token, value in zip(token_ids, (states @ weight.T + bias)[:, 0], strict=True):
+            if token not in (0, 1, 2, 3) and value > 0:  # <s>, <pad>, </s>, <unk>
+                sparse[token] = max(sparse.get(token, 0.0), float(value))
+
+        weight, bias = read_head(self.folder / "colbert_linear.pt")
+        vectors = (states[1:] @ weight.T + bias)[:, :dimensions]
+        return unit(pooled[:dimensions]), sparse, np.array([unit(vector) for vector in vectors])
 
     def embed(self, token_ids: Sequence[int]) -> Array:
         """The vector of a text, [hidden], pooled and scaled as the model's own files say."""

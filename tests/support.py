@@ -48,6 +48,16 @@ class Program:
         assert len(vectors) == len(texts)
         return vectors
 
+    def embed_outputs(self, model: Path, texts: Sequence[str], *flags: object) -> dict[str, np.ndarray]:
+        """The arrays of the .npz file that `bgem3 embed` writes for texts; all outputs, if no flag says otherwise."""
+        output = self.scratch / "out.npz"
+        output.unlink(missing_ok=True)
+        outputs = () if "--outputs" in flags else ("--outputs", "dense,sparse,multi")
+        arguments = ["--model", model, "--input-format", "jsonl", "-o", output, *outputs, *flags]
+        self.run("embed", "-", *arguments, stdin=jsonl(texts))
+        with np.load(output) as arrays:
+            return dict(arrays)
+
     def tokenize(self, model: Path, texts: Sequence[str]) -> list[list[int]]:
         """The token ids of texts."""
         result = self.run("tokenize", "-", "--model", model, "--input-format", "jsonl", stdin=jsonl(texts))

@@ -1,0 +1,59 @@
+// Several arrays of one run in NumPy's .npz format: a zip archive of .npy files, uncompressed. Start at NpzWriter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "output.h"
+
+struct archive;
+
+namespace bgem3::cli {
+
+// Writes a file that appears, complete and synced, at publish() and not before. How long the arrays become need not be
+// known: until then each is in a nameless file in the same folder. Throws OutputError.
+class NpzWriter {
+ public:
+  explicit NpzWriter(const std::string& path);
+  ~NpzWriter();
+
+  // An array of numbers that grows at its end.
+  class Array {
+   public:
+    void append(std::span<const float> values) { append(values.data(), values.size_bytes()); }
+    void append(std::span<const int32_t> values) { append(values.data(), values.size_bytes()); }
+    void append(std::span<const int64_t> values) { append(values.data(), values.size_bytes()); }
+
+   private:
+    friend class NpzWriter;
+    Array(const std::string& output, std::string name, std::string_view type, size_t columns);
+    void append(const void* bytes, size_t size);
+    void write_to(archive* zip) const;
+    [[noreturn]] void fail(int error) const;
+
+    struct Close {
+      void operator()(FILE* file) const { std::fclose(file); }
+    };
+    std::string output_, name_;
+    std::string type_;  // NumPy's: "<f4"
+    size_t columns_;
+    std::unique_ptr<FILE, Close> file_;
+    size_t bytes_ = 0;
+  };
+  // A new array `name`. type: "<f4", "<i4" or "<i8", that of what will be appended. columns: 0 for one dimension.
+  // Valid as long as this object.
+  Array& add(std::string name, std::string_view type, size_t columns = 0);
+
+  void publish();
+
+ private:
+  std::string path_;
+  std::deque<Array> arrays_;
+};
+
+}  // namespace bgem3::cli
