@@ -1,0 +1,122 @@
+"""All three outputs against FlagEmbedding's rules on transformers' XLMRobertaModel, in float32 and float64.
+
+The rules are those of FlagEmbedding 1.4.0 (inference/embedder/encoder_only/m3.py); the heads are read by torch itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from encoder_parity_test import FULL, TINY_LENGTHS, large_model  # noqa: F401  (a fixture)
+from make_model import ModelSpec
+from outputs_test import MAX_DENSE_ERROR, MAX_MULTI_ERROR, MAX_SPARSE_ERROR, check_sparse, multi_of, sparse_of
+from peers import PEER_FACTOR, exact_text, load_tokenizer
+from support import Program
+
+TINY = {
+    "48, 4 heads": ModelSpec(seed=31),
+    "84, 12 heads": ModelSpec(hidden=84, heads=12, ffn=145, bin=True, seed=32),
+    "201, 3 heads": ModelSpec(hidden=201, heads=3, ffn=403, layers=6, full_precision=True, seed=33),
+}
+DROPPED = (0, 2, 1, 3)  # the tokenizer's cls, eos, pad and unk
+# What rounding to float32 may cost: of a component of a unit vector, and of a weight below 4.
+DENSE_FLOOR, SPARSE_FLOOR, MULTI_FLOOR = 1e-7, 5e-7, 1e-7
+
+MakeModel = Callable[[ModelSpec], Path]
+
+
+@dataclasses.dataclass
+class TextOutputs:
+    dense: np.ndarray
+    sparse: dict[int, float]
+    multi: np.ndarray
+
+
+class Flag:
+    """A folder's encoder and heads in torch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tokenizer = load_tokenizer(folder)
+        self.model = transformers.AutoModel.from_pretrained(folder).eval()
+        self.sparse, self.colbert = (
+            torch.load(folder / f"{name}_linear.pt", weights_only=True) for name in ("sparse", "colbert")
+        )
+
+    def outputs(self, text: str, dtype: torch.dtype) -> TextOutputs:
+        self.model.to(dtype)
+        ids = self.tokenizer.encode(text).ids
+        with torch.inference_mode():
+            batch = torch.tensor([ids])
+            states = self.model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state[0]
+            sparse, colbert = (
+                torch.nn.functional.linear(rows, head["weight"].to(dtype), head["bias"].to(dtype))
+                for rows, head in ((states, self.sparse), (states[1:], self.colbert))
+            )
+            dense = torch.nn.functional.normalize(states[:1], dim=-1)[0]
+            multi = torch.nn.functional.normalize(colbert, dim=-1)
+        weights = torch.relu(sparse)[:, 0].double().numpy()
+        result: dict[int, float] = {}
+        for weight, token in zip(weights.tolist(), ids, strict=True):
+            if token not in DROPPED and weight > 0:
+                result[token] = max(result.get(token, 0.0), weight)
+        return TextOutputs(dense.double().numpy(), result, multi.double().numpy())
+
+
+def sparse_error(found: dict[int, float], exact: dict[int, float]) -> float:
+    return max((abs(found.get(key, 0.0) - exact.get(key, 0.0)) for key in found.keys() | exact.keys()), default=0.0)
+
+
+def compare(program: Program, folder: Path, counts: dict[int, int]) -> None:
+    """Texts of each length in one request, all outputs: the limits, and about as exact as torch's own float32."""
+    flag = Flag(folder)
+    texts = [
+        exact_text(flag.tokenizer, tokens, 2000 * tokens + seed)
+        for tokens, count in counts.items()
+        for seed in range(count)
+    ]
+    arrays = program.embed_outputs(folder, texts)
+    singles = [flag.outputs(text, torch.float32) for text in texts]
+    exacts = [flag.outputs(text, torch.float64) for text in texts]
+    ours, theirs = np.zeros(3), np.zeros(3)
+    for text, (single, exact) in enumerate(zip(singles, exacts, strict=True)):
+        sparse, multi = sparse_of(arrays, text), multi_of(arrays, text)
+        check_sparse(sparse, exact.sparse)
+        assert multi.shape == exact.multi.shape
+        dense = arrays["dense"][text]
+        ours = np.maximum(
+            ours,
+            [np.abs(dense - exact.dense).max(), sparse_error(sparse, exact.sparse), np.abs(multi - exact.multi).max()],
+        )
+        theirs = np.maximum(
+            theirs,
+            [
+                np.abs(single.dense - exact.dense).max(),
+                sparse_error(single.sparse, exact.sparse),
+                np.abs(single.multi - exact.multi).max(),
+            ],
+        )
+    print(f"\n{folder.name}: largest errors, ours / float32 torch: "
+          + ", ".join(f"{name} {a:.2e} / {b:.2e}" for name, a, b in zip(("dense", "sparse", "multi"), ours, theirs)))  # fmt: skip
+    assert (ours <= [MAX_DENSE_ERROR, MAX_SPARSE_ERROR, MAX_MULTI_ERROR]).all(), ours
+    assert (ours <= np.maximum(PEER_FACTOR * theirs, [DENSE_FLOOR, SPARSE_FLOOR, MULTI_FLOOR])).all(), (ours, theirs)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_tiny_model(name: str, program: Program, model_folder: MakeModel) -> None:
+    compare(program, model_folder(TINY[name]), {tokens: 4 if tokens <= 33 else 2 for tokens in TINY_LENGTHS})
+
+
+def test_full_size_short_texts(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
+    compare(program, large_model("random-full", FULL), {3: 4, 16: 4, 128: 2, 512: 1})
+
+
+@pytest.mark.slow
+def test_full_width_long_texts(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
+    folder = large_model("random-3-layers", dataclasses.replace(FULL, layers=3))
+    compare(program, folder, {2048: 1, 8192: 1})
