@@ -111,6 +111,11 @@ struct Ops {
   // kProductScratch values, 64-byte aligned.
   void (*multiply)(const Product& product, const ProductTasks::Task& task, std::span<float> scratch);
 
+  // largest[j] = the larger of itself and of the products of every row of x [rows, depth] with column j of the weights
+  // (f32, their bias left out): summed as by multiply, so that the bits do not depend on the order of the rows. Not a
+  // number if a product is not finite. largest: [panels * 32], 64-byte aligned.
+  void (*largest_products)(View<const float> x, const PackedWeights& weights, float* largest);
+
   // out = softmax(queries keys^T * scale) values, with a running maximum over key tiles. Sums as in products: scores in
   // blocks of depth_block(head_size), weighted sums in blocks of kDepthBlock keys; kRoundedDepthBlock in bf16.
   void (*attention_f32)(const Attention<float>& attention);

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -131,6 +132,50 @@ TEST_P(OpsTest, ProductKeepsWhatIsNotANumber) {
   for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_gelu}) {
     Matrix<float> y = test.run(ops(), epilogue);
     for (size_t j = 0; j < 32; j++) EXPECT_TRUE(std::isnan(y.rows(1).row(0)[j]));
+  }
+}
+
+TEST_P(OpsTest, LargestProductsEqualTheirDefinition) {
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  for (const size_t depth : {1, 33, 511, 512, 1024, 1100}) {
+    for (const size_t rows : {1, 5, 12, 13, 26}) {
+      for (const size_t columns : {1, 32, 33, 70}) {
+        ProductCase test(rows, columns, depth);
+        const PackedWeights weights = test.packed.view();
+        AlignedBuffer<float> found(weights.panels() * 32);
+        std::fill_n(found.data(), columns, kNone);
+        ops().largest_products(test.x.rows(rows), weights, found.data());
+        for (size_t j = 0; j < columns; j++) {
+          float expected = kNone;
+          for (size_t i = 0; i < rows; i++) {
+            expected =
+                std::max(expected, product_by_definition(test.x.rows(rows).row(i), test.w.data() + j * depth, depth));
+          }
+          ASSERT_EQ(found[j], expected) << rows << " rows, depth " << depth << ", column " << j << " of " << columns;
+        }
+        // In two parts, and with a value before that is never reached.
+        AlignedBuffer<float> parts(weights.panels() * 32), above(weights.panels() * 32);
+        std::fill_n(parts.data(), columns, kNone);
+        std::fill_n(above.data(), columns, 1e6f);
+        ops().largest_products(test.x.rows(rows).rows_at(rows / 2, rows - rows / 2), weights, parts.data());
+        ops().largest_products(test.x.rows(rows).rows_at(0, rows / 2), weights, parts.data());
+        ops().largest_products(test.x.rows(rows), weights, above.data());
+        EXPECT_EQ(std::memcmp(parts.data(), found.data(), columns * sizeof(float)), 0);
+        for (size_t j = 0; j < columns; j++) ASSERT_EQ(above[j], 1e6f);
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, LargestProductsShowWhatIsNotFinite) {
+  for (const float broken : {std::nanf(""), std::numeric_limits<float>::infinity(), 1e38f}) {  // the last overflows
+    ProductCase test(30, 40, 64);
+    test.x.rows(30).row(17)[3] = broken;
+    std::fill_n(test.w.data(), test.w.size(), 100.0f);
+    test.packed.pack(0, {test.w.data(), 40, 64, 64}, test.bias);
+    AlignedBuffer<float> found(64);
+    ops().largest_products(test.x.rows(30), test.packed.view(), found.data());
+    for (size_t j = 0; j < 40; j++) EXPECT_TRUE(std::isnan(found[j])) << broken << ", column " << j;
   }
 }
 

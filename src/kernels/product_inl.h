@@ -259,3 +259,28 @@ void multiply(const Product& product, const ProductTasks::Task& task, std::span<
       return multiply_as<S8Tile, S8Tile>(product, product.x8.values, round_up(depth, 4), task, nullptr);
   }
 }
+
+// ---- The largest products ----
+
+void largest_products(View<const float> x, const PackedWeights& weights, float* largest) {
+  const size_t block = depth_block(weights.depth);
+  alignas(64) float sums[kTileRows * kPanelColumns];
+  // Every strip of rows passes by all panels while it is in the cache; rows come from memory once.
+  for (size_t first = 0; first < x.rows; first += kTileRows) {
+    const View<const float> strip = x.rows_at(first, std::min<size_t>(kTileRows, x.rows - first));
+    for (size_t panel = 0; panel < weights.panels(); panel++) {
+      multiply_strip<F32Tile>(strip, reinterpret_cast<const float*>(weights.panel(panel)), block, true, sums,
+                              kPanelColumns);
+      for (size_t j = 0; j < kPanelColumns; j += 16) {
+        float* to = largest + panel * kPanelColumns + j;
+        Lanes best = Lanes::load(to), check = Lanes::broadcast(0);  // what is not finite makes `check` not a number
+        for (size_t i = 0; i < strip.rows; i++) {
+          const Lanes product = Lanes::load(sums + i * kPanelColumns + j);
+          best = max(product, best);
+          check = fma(product, Lanes::broadcast(0), check);
+        }
+        (best + check).store(to);
+      }
+    }
+  }
+}

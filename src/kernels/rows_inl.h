@@ -101,6 +101,7 @@ constexpr Ops make_ops(std::string_view name, bool has_bf16) {
   return {name,
           has_bf16,
           multiply,
+          largest_products,
           attention<F32Tile>,
           attention<Bf16Tile>,
           layer_norm,
