@@ -1,6 +1,7 @@
-// What bench/run.py runs: the machine's peaks, our kernels and the whole engine, one line of JSON for each row.
+// What bench/run.py runs: the machine's peaks, our kernels, scoring and the whole engine, one line of JSON for each
+// row.
 //   build/bench/bin/bgem3_bench --model=FOLDER --workload=FOLDER [--threads=N] [--rounds=N] [--isa=NAME] [--long]
-//                               [--only=kernels|engine]
+//                               [--only=kernels|engine|scoring]
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -20,6 +21,7 @@
 #include "measure.h"
 #include "onednn.h"
 #include "peak.h"
+#include "scoring.h"
 
 namespace bgem3::bench {
 namespace {
@@ -123,8 +125,10 @@ int main(int count, char** arguments) {
                 .c_str());
   if (onednn.empty()) print_gap("oneDNN: not there when this was built (Debian: libdnnl-dev)");
   Peaks peaks(ops.name, options.engine.threads);
-  if (options.only != "engine") bench_kernels(ops, options.engine.threads, peaks.contenders(), options.rounds);
-  if (options.only != "kernels") bench_engine(options.engine, peaks.contenders(), kEngineRounds);
+  const auto wanted = [&](std::string_view part) { return options.only.empty() || options.only == part; };
+  if (wanted("kernels")) bench_kernels(ops, options.engine.threads, peaks.contenders(), options.rounds);
+  if (wanted("scoring")) bench_scoring(options.engine.isa, options.engine.threads, peaks.contenders(), options.rounds);
+  if (wanted("engine")) bench_engine(options.engine, peaks.contenders(), kEngineRounds);
   for (const Contender* contender : peaks.contenders()) print_row(*contender);
   return 0;
 }

@@ -15,8 +15,8 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# What names a row, in this order. Groups: peak, bandwidth, product, attention, encoder, latency, start, memory,
-# tokenizer.
+# What names a row, in this order. Groups: peak, bandwidth, product, attention, max_sim, encoder, latency, start,
+# memory, tokenizer.
 LABELS = (
     *("group", "isa", "dtype", "weight_type", "columns", "depth", "rows", "length", "workload", "threads"),
     *("quantile", "engine"),
@@ -78,6 +78,8 @@ class Report:
             return float(row["value"] / self.roof(row))
         if row["group"] == "attention":
             return float(row["value"] / self.peak(row["dtype"]))
+        if row["group"] == "max_sim":
+            return float(row["value"] / self.peak(row["dtype"], row["threads"]))
         if row["group"] == "encoder":
             return float(row["value"] / self.ceiling(row))
         return None
@@ -229,6 +231,22 @@ def attention_table(report: Report) -> str:
     return table("Attention of one text, 16 heads of 64", ["", "Gop/s", "of peak", "spread"], lines)
 
 
+def max_sim_table(report: Report) -> str:
+    lines = [
+        [
+            f"{row['rows']} x {row['passages']} x {row['length']} vectors",
+            str(row["threads"]),
+            f"{row['value'] / 1e9:.1f}",
+            percent(report.share(row)),
+            f"{row['operations'] / row['value'] * 1e3:.0f}",
+            percent(row["spread"]),
+        ]
+        for row in report.group("max_sim")
+    ]
+    names = ["query x passages x vectors of each", "threads", "Gop/s", "of peak", "ms", "spread"]
+    return table("MaxSim in f32, 1024 dimensions, passages from memory", names, lines)
+
+
 def encoder_table(report: Report) -> str:
     title = (
         "The whole encoder, texts to vectors\n"
@@ -303,6 +321,7 @@ def text_report(report: Report) -> str:
         product_summary(report),
         product_table(report),
         attention_table(report),
+        max_sim_table(report),
         encoder_table(report),
         scaling_table(report),
         latency_table(report),
