@@ -72,11 +72,25 @@ def test_python_block(name: str, text: str, minilm: Path, tmp_path: Path) -> Non
     assert result.stdout, f"{name} printed nothing"
 
 
-def test_readme_program(program: Program, minilm: Path) -> None:
-    """The README's C++ example, built by CMake as readme_example, prints what it promises."""
-    example = program.path.parent.parent / "tests/readme_example"
+def run_example(name: str, program: Program, *arguments: Path) -> str:
+    """What the C++ example of a page prints, built by CMake under this name."""
+    example = program.path.parent.parent / "tests" / name
     if not example.exists():
-        example = ROOT / "build/dev/tests/readme_example"
-    result = subprocess.run([example, minilm], capture_output=True, text=True, check=False)
+        example = ROOT / "build/dev/tests" / name
+    result = subprocess.run([example, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert re.fullmatch(r"(\d+ tokens, first component -?[\d.e-]+\n){2}", result.stdout), result.stdout
+    return result.stdout
+
+
+def test_every_cpp_block_is_a_program_that_runs() -> None:
+    assert [name for name, _ in blocks("cpp")] == ["README.md:0", "docs/scoring.md:0"]
+
+
+def test_readme_program(program: Program, minilm: Path) -> None:
+    output = run_example("readme_example", program, minilm)
+    assert re.fullmatch(r"(\d+ tokens, first component -?[\d.e-]+\n){2}", output), output
+
+
+def test_scoring_program(program: Program) -> None:
+    expected = "sparse 0.250, colbert 0.700 and 0.800, all three 0.610\n8 bytes for 32\n"
+    assert run_example("scoring_example", program) == expected

@@ -1,4 +1,4 @@
-// Matrix products with their epilogue. Included through ops_inl.h.
+// Matrix products with their epilogue, and the largest products of MaxSim. Included through ops_inl.h.
 // A register tile is kTileRows x (kTileVectors * 16) sums. Each of the four types of weights says what one step along
 // depth is; the loops around it are the same.
 
