@@ -75,10 +75,10 @@ test-asan: dev $(VENV)/installed  ## the fast C++ tests and the Python package u
 	  PYTHONPATH=build/python-asan-site BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests/python --ignore tests/python/wheel_test.py \
 	  --deselect tests/python/embedder_test.py::test_memory_stays_flat
 
-test-tsan: packages  ## thread pool, encoder, embedder and generator under the thread sanitizer
+test-tsan: packages  ## thread pool, MaxSim, encoder, embedder and generator under the thread sanitizer
 	cmake --preset tsan
-	cmake --build --preset tsan --target base_test encoder_test embedder_test generator_test
-	ctest --preset tsan -R 'ThreadPool|Encoder|Embedder|Generator'
+	cmake --build --preset tsan --target base_test scoring_test encoder_test embedder_test generator_test
+	ctest --preset tsan -R 'ThreadPool|MaxSim|Encoder|Embedder|Generator'
 
 test-parity: dev $(DEMO_MODEL)  ## compare with transformers and sentence-transformers (installs PyTorch, 1 GB)
 	PARITY=$(PARITY) tests/parity/run

@@ -83,7 +83,7 @@ int checked_threads(int threads) {
 }  // namespace
 
 struct MaxSim::Impl {
-  mutable ThreadPool pool;
+  ThreadPool pool;
   const Ops& ops;
 };
 
