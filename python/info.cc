@@ -15,6 +15,7 @@ void bind_info(nb::module_& module) {
       .def_ro("heads", &ModelConfig::heads)
       .def_ro("ffn", &ModelConfig::ffn, "Inner width of the feed-forward block.")
       .def_ro("vocab", &ModelConfig::vocab, "Rows of the word embedding table.")
+      .def_ro("pad_id", &ModelConfig::pad_id, "Id of the padding token.")
       .def_ro("max_tokens", &ModelConfig::max_tokens, "Longest text in tokens, template tokens included.")
       .def_prop_ro(
           "pooling", [](const ModelConfig& config) { return to_string(config.pooling); }, "'cls' or 'mean'.")

@@ -9,6 +9,7 @@ from bgem3.errors import (
     QualityValidationError,
     ResourceLimitError,
 )
+from bgem3.sentence_transformer import SentenceTransformer
 
 __all__ = [
     "EmbedResult",
@@ -21,4 +22,5 @@ __all__ = [
     "ModelLoadingError",
     "QualityValidationError",
     "ResourceLimitError",
+    "SentenceTransformer",
 ]

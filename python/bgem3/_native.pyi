@@ -33,6 +33,10 @@ class ModelConfig:
         """Rows of the word embedding table."""
 
     @property
+    def pad_id(self) -> int:
+        """Id of the padding token."""
+
+    @property
     def max_tokens(self) -> int:
         """Longest text in tokens, template tokens included."""
 

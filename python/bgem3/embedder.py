@@ -27,6 +27,19 @@ class EmbeddingWarning(UserWarning):
     """Texts of a call of encode() were cut, changed or left out. embed() returns the same as data."""
 
 
+class OpenOptions(TypedDict, total=False):
+    """The options of Embedder, by keyword."""
+
+    dtype: str
+    isa: str
+    threads: int
+    pass_tokens: int
+    max_memory_bytes: int
+    packed_cache: bool
+    cache_dir: str | os.PathLike[str]
+    hash_files: bool
+
+
 class EmbedOptions(TypedDict, total=False):
     """The options of Embedder.embed, by keyword."""
 
@@ -219,7 +232,7 @@ class Embedder:
         line = ProgressLine() if progress is True else None
         try:
             vectors, tokens, truncated, replaced, failures = self._engine.embed(
-                _read(texts),
+                read_texts(texts),
                 max_tokens=max_tokens,
                 pooling=pooling,
                 normalize=normalize,
@@ -251,7 +264,7 @@ class Embedder:
     async def aencode(self, texts: str | Iterable[str], **options: Unpack[EncodeOptions]) -> npt.NDArray[np.float32]:
         """encode() beside the event loop, on a thread of its default executor. Cancelling it stops the computation."""
         stop = _native.StopSource()
-        read = texts if isinstance(texts, str) else _read(texts)  # by the caller's thread
+        read = texts if isinstance(texts, str) else read_texts(texts)  # by the caller's thread
         try:
             return await asyncio.to_thread(self._encode, read, stop, **options)
         except asyncio.CancelledError:
@@ -268,7 +281,7 @@ class Embedder:
         Raises:
             InvalidInputError: a text is no str, or holds a lone surrogate; max_tokens is less than the template.
         """
-        encodings = [Encoding(*fields) for fields in self._engine.tokenize(_read(texts), **options)]
+        encodings = [Encoding(*fields) for fields in self._engine.tokenize(read_texts(texts), **options)]
         return encodings[0] if isinstance(texts, str) else encodings
 
     def _encode(
@@ -315,7 +328,8 @@ class ProgressLine:
             print(file=sys.stderr, flush=True)
 
 
-def _read(texts: str | Iterable[str]) -> tuple[str, ...]:
+def read_texts(texts: str | Iterable[str]) -> tuple[str, ...]:
+    """All of them, in their order. InvalidInputError for what has none: a set, a dict, bytes, a number."""
     if isinstance(texts, str):
         return (texts,)
     if isinstance(texts, bytes | bytearray | Mapping | Set) or not isinstance(texts, Iterable):
@@ -326,5 +340,7 @@ def _read(texts: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _warn(message: str) -> None:
-    # The caller's line: warn, _warn, _encode, encode.
-    warnings.warn(message, EmbeddingWarning, stacklevel=4)
+    level, frame = 1, sys._getframe()  # the caller's line, not one of the package's own
+    while frame.f_back and frame.f_globals["__name__"].startswith("bgem3."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, EmbeddingWarning, stacklevel=level)
