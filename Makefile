@@ -80,7 +80,7 @@ test-tsan: packages  ## thread pool, MaxSim, encoder, embedder and generator und
 	cmake --build --preset tsan --target base_test scoring_test encoder_test embedder_test generator_test
 	ctest --preset tsan -R 'ThreadPool|MaxSim|Encoder|Embedder|Generator'
 
-test-parity: dev $(DEMO_MODEL)  ## compare with transformers and sentence-transformers (installs PyTorch, 1 GB)
+test-parity: dev wheel $(DEMO_MODEL)  ## compare with transformers, sentence-transformers, LangChain and others (installs 2 GB)
 	PARITY=$(PARITY) tests/parity/run
 
 # Without the packages of the comparison the benchmark runs and names the gap.

@@ -1,4 +1,7 @@
-"""What the README and docs/ show is run: every `sh` block as it stands, every `cpp` and `python` block as a program."""
+"""What the README and docs/ show is run: every `sh` block as it stands, every `cpp` and `python` block as a program.
+
+Python blocks that need a framework are run by tests/parity, which has them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from make_model import ModelSpec
@@ -62,14 +66,24 @@ def test_shell_block(
     assert result.stdout, f"{name} printed nothing"
 
 
-@pytest.mark.parametrize(("name", "text"), blocks("python"), ids=[name for name, _ in blocks("python")])
-def test_python_block(name: str, text: str, minilm: Path, tmp_path: Path) -> None:
-    """Runs in an empty folder that has the demo's model, with the installed package."""
-    (tmp_path / "build/models").mkdir(parents=True)
-    (tmp_path / "build/models/all-MiniLM-L6-v2").symlink_to(minilm.resolve())
-    result = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, check=False)
+def python_blocks(*, frameworks: bool) -> list[Any]:
+    """Those that need the frameworks of bgem3.integrations, or the others."""
+    found = [(name, text) for name, text in blocks("python") if ("bgem3.integrations" in text) == frameworks]
+    return [pytest.param(name, text, id=name) for name, text in found]
+
+
+def run_python(name: str, text: str, minilm: Path, folder: Path) -> None:
+    """Runs in a folder that has the demo's model, with the installed package."""
+    (folder / "build/models").mkdir(parents=True)
+    (folder / "build/models/all-MiniLM-L6-v2").symlink_to(minilm.resolve())
+    result = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, check=False)
     assert result.returncode == 0, f"{name}: {result.stderr.decode()}"
     assert result.stdout, f"{name} printed nothing"
+
+
+@pytest.mark.parametrize(("name", "text"), python_blocks(frameworks=False))
+def test_python_block(name: str, text: str, minilm: Path, tmp_path: Path) -> None:
+    run_python(name, text, minilm, tmp_path)
 
 
 def run_example(name: str, program: Program, *arguments: Path) -> str:
