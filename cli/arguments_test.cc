@@ -123,7 +123,7 @@ TEST(Arguments, EmbedEverything) {
 }
 
 TEST(Arguments, OutputsAreAList) {
-  const auto outputs = [](const std::string& list) {
+  const auto outputs = [](const char* list) {
     return std::get<EmbedArguments>(parse({"embed", "--outputs", list})).embed.outputs;
   };
   EXPECT_EQ(std::get<EmbedArguments>(parse({"embed"})).embed.outputs, Outputs());

@@ -23,4 +23,13 @@ Matrix keep_as_array(Holder holder, size_t rows, size_t columns, Values values) 
   return Matrix(values(*held.release()), {rows, columns}, owner);
 }
 
+// A copy.
+template <typename T>
+Column<T> make_column(size_t size, auto value) {
+  auto values = std::make_unique<T[]>(size);
+  for (size_t i = 0; i < size; i++) values[i] = static_cast<T>(value(i));
+  nb::capsule owner(values.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
+  return Column<T>(values.release(), {size}, owner);
+}
+
 }  // namespace bgem3::python

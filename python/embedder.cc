@@ -25,8 +25,13 @@ using namespace nb::literals;
 
 using Failure = std::tuple<size_t, std::string, std::string>;  // index, code, message
 
-// vectors, tokens, truncated, replaced_utf8, failures
-using Embedded = std::tuple<Matrix, Column<int64_t>, Column<bool>, Column<int64_t>, std::vector<Failure>>;
+// Of texts end to end: starts [texts + 1], ids and weights.
+using Sparse = std::tuple<Column<int64_t>, Column<uint32_t>, Column<float>>;
+// Of texts end to end: starts [texts + 1], vectors.
+using Multi = std::tuple<Column<int64_t>, Matrix>;
+// dense, sparse, multi (those that were asked for), tokens, truncated, replaced_utf8, failures
+using Embedded = std::tuple<std::optional<Matrix>, std::optional<Sparse>, std::optional<Multi>, Column<int64_t>,
+                            Column<bool>, Column<int64_t>, std::vector<Failure>>;
 // ids, tokens, offsets in characters, truncated, replaced_utf8
 using Tokenized = std::tuple<std::vector<uint32_t>, nb::typed<nb::list, nb::str>,
                              std::vector<std::pair<size_t, size_t>>, bool, size_t>;
@@ -36,31 +41,42 @@ InvalidUtf8 parse_invalid_utf8(const std::string& name) {
                                    {"replace", InvalidUtf8::replace});
 }
 
-template <typename T, typename Value>
-Column<T> make_column(const EmbedResult& result, Value value) {
-  auto values = std::make_unique<T[]>(result.texts());
-  for (size_t i = 0; i < result.texts(); i++) values[i] = static_cast<T>(value(result[i]));
-  nb::capsule owner(values.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
-  return Column<T>(values.release(), {result.texts()}, owner);
+// Rows of the result's own memory, which lives as long as one of its arrays.
+Matrix share_rows(const std::shared_ptr<EmbedResult>& result, std::span<const float> values) {
+  const size_t columns = result->dimensions();
+  return keep_as_array(result, columns ? values.size() / columns : 0, columns,
+                       [&](const std::shared_ptr<EmbedResult>&) { return const_cast<float*>(values.data()); });
 }
 
-Matrix make_matrix(EmbedResult result) {
-  const size_t texts = result.texts(), dimensions = result.dimensions();
-  return keep_as_array(std::move(result), texts, dimensions,
-                       // Nobody else has it.
-                       [](EmbedResult& held) { return const_cast<float*>(held.dense().data()); });
+// `failed`: [texts], not computed whatever the result says.
+Sparse make_sparse(const EmbedResult& result, const std::vector<bool>& failed) {
+  std::vector<int64_t> starts = {0};
+  std::vector<uint32_t> ids;
+  std::vector<float> weights;
+  for (size_t i = 0; i < result.texts(); i++) {
+    if (!failed[i]) {
+      ids.insert(ids.end(), result[i].sparse_ids.begin(), result[i].sparse_ids.end());
+      weights.insert(weights.end(), result[i].sparse_weights.begin(), result[i].sparse_weights.end());
+    }
+    starts.push_back(static_cast<int64_t>(ids.size()));
+  }
+  return {make_column<int64_t>(starts.size(), [&](size_t i) { return starts[i]; }),
+          make_column<uint32_t>(ids.size(), [&](size_t i) { return ids[i]; }),
+          make_column<float>(weights.size(), [&](size_t i) { return weights[i]; })};
 }
 
-void fail_row(const Matrix& vectors, size_t row) {
-  std::fill_n(vectors.data() + row * vectors.shape(1), vectors.shape(1), std::numeric_limits<float>::quiet_NaN());
+void fail_rows(const Matrix& vectors, size_t first, size_t last) {
+  std::fill(vectors.data() + first * vectors.shape(1), vectors.data() + last * vectors.shape(1),
+            std::numeric_limits<float>::quiet_NaN());
 }
 
-Embedded embed(const Embedder& embedder, Strings given, size_t max_tokens, const std::optional<std::string>& pooling,
-               std::optional<bool> normalize, const std::string& prompt, size_t truncate_dim,
-               const std::string& special_tokens_in_text, const std::string& invalid_utf8, nb::object progress,
-               const std::stop_source& stop) {
+Embedded embed(const Embedder& embedder, Strings given, const Outputs& outputs, size_t max_tokens,
+               const std::optional<std::string>& pooling, std::optional<bool> normalize, const std::string& prompt,
+               size_t truncate_dim, const std::string& special_tokens_in_text, const std::string& invalid_utf8,
+               nb::object progress, const std::stop_source& stop) {
   const Texts texts(std::move(given));
-  EmbedOptions options{.max_tokens = max_tokens,
+  EmbedOptions options{.outputs = outputs,
+                       .max_tokens = max_tokens,
                        .normalize = normalize,
                        .prompt = prompt,
                        .truncate_dim = truncate_dim,
@@ -69,24 +85,40 @@ Embedded embed(const Embedder& embedder, Strings given, size_t max_tokens, const
   if (pooling) options.pooling = parse_pooling(*pooling);
   Watch watch(std::move(progress), texts.views().size(), stop);
   watch.attach(options);
-  EmbedResult result = watch.run([&] { return embedder.embed(std::span(texts.views()), options); });
+  const auto result =
+      std::make_shared<EmbedResult>(watch.run([&] { return embedder.embed(std::span(texts.views()), options); }));
 
-  auto tokens = make_column<int64_t>(result, [](const Embedding& embedding) { return embedding.tokens; });
-  auto truncated = make_column<bool>(result, [](const Embedding& embedding) { return embedding.truncated; });
-  auto replaced = make_column<int64_t>(result, [](const Embedding& embedding) { return embedding.replaced_utf8; });
+  const size_t count = result->texts();
+  std::vector<bool> failed(count, false);
+  for (const size_t index : texts.no_texts()) failed[index] = true;  // computed as empty texts
+  auto tokens = make_column<int64_t>(count, [&](size_t i) { return failed[i] ? 0 : (*result)[i].tokens; });
+  auto truncated = make_column<bool>(count, [&](size_t i) { return (*result)[i].truncated; });
+  auto replaced = make_column<int64_t>(count, [&](size_t i) { return (*result)[i].replaced_utf8; });
   std::vector<Failure> failures;
-  for (size_t i = 0; i < result.texts(); i++) {
-    if (result[i].error) failures.emplace_back(i, to_string(*result[i].error), result[i].error_message);
+  for (size_t i = 0; i < count; i++) {
+    const Embedding& embedding = (*result)[i];
+    if (failed[i]) {
+      failures.emplace_back(i, to_string(ErrorCode::invalid_input), "the text is " + texts.reason(i));
+    } else if (embedding.error) {
+      failures.emplace_back(i, to_string(*embedding.error), embedding.error_message);
+    }
   }
-  Matrix vectors = make_matrix(std::move(result));
-  for (const size_t index : texts.no_texts()) {  // computed as empty texts
-    fail_row(vectors, index);
-    tokens(index) = 0;
-    std::erase_if(failures, [&](const Failure& failure) { return std::get<0>(failure) == index; });
-    failures.emplace_back(index, to_string(ErrorCode::invalid_input), "the text is " + texts.reason(index));
+  std::optional<Matrix> dense;
+  if (outputs.dense) {
+    dense = share_rows(result, result->dense());
+    for (const size_t index : texts.no_texts()) fail_rows(*dense, index, index + 1);
   }
-  std::sort(failures.begin(), failures.end());
-  return {std::move(vectors), std::move(tokens), std::move(truncated), std::move(replaced), std::move(failures)};
+  std::optional<Sparse> sparse;
+  if (outputs.sparse) sparse = make_sparse(*result, failed);
+  std::optional<Multi> multi;
+  if (outputs.multi) {
+    const std::span<const size_t> starts = result->multi_offsets();
+    const Matrix vectors = share_rows(result, result->multi());
+    for (const size_t index : texts.no_texts()) fail_rows(vectors, starts[index], starts[index + 1]);
+    multi = {make_column<int64_t>(starts.size(), [&](size_t i) { return starts[i]; }), vectors};
+  }
+  return {std::move(dense),     std::move(sparse),   std::move(multi),   std::move(tokens),
+          std::move(truncated), std::move(replaced), std::move(failures)};
 }
 
 bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
@@ -156,15 +188,30 @@ void bind_embedder(nb::module_& module) {
       .def(nb::init<>())
       .def("request_stop", &std::stop_source::request_stop);
 
+  nb::class_<Outputs>(module, "Outputs", "Which outputs a call computes.")
+      .def(
+          "__init__",
+          [](Outputs* self, bool dense, bool sparse, bool multi) {
+            new (self) Outputs{dense, sparse, multi};
+          },
+          nb::kw_only(), "dense"_a, "sparse"_a, "multi"_a);
+
   nb::class_<Embedder>(module, "Embedder")
       .def_static("open", open, "model"_a, nb::kw_only(), "dtype"_a, "isa"_a, "threads"_a, "pass_tokens"_a,
                   "max_memory_bytes"_a, "packed_cache"_a, "cache_dir"_a, "hash_files"_a,
                   nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("info", &Embedder::info)
-      .def("embed", embed, "texts"_a, nb::kw_only(), "max_tokens"_a, "pooling"_a.none(), "normalize"_a.none(),
-           "prompt"_a, "truncate_dim"_a, "special_tokens_in_text"_a, "invalid_utf8"_a, "progress"_a.none(), "stop"_a)
+      .def("embed", embed, "texts"_a, nb::kw_only(), "outputs"_a, "max_tokens"_a, "pooling"_a.none(),
+           "normalize"_a.none(), "prompt"_a, "truncate_dim"_a, "special_tokens_in_text"_a, "invalid_utf8"_a,
+           "progress"_a.none(), "stop"_a)
       .def("tokenize", tokenize, "texts"_a, nb::kw_only(), "max_tokens"_a = 0, "add_special_tokens"_a = true,
-           "special_tokens_in_text"_a = "match", "invalid_utf8"_a = "error");
+           "special_tokens_in_text"_a = "match", "invalid_utf8"_a = "error")
+      .def(
+          "decode",
+          [](const Embedder& embedder, const std::vector<uint32_t>& ids, bool skip_special_tokens) {
+            return embedder.tokenizer().decode(ids, skip_special_tokens);
+          },
+          "ids"_a, "skip_special_tokens"_a);
 }
 
 }  // namespace bgem3::python

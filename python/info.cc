@@ -25,7 +25,8 @@ void bind_info(nb::module_& module) {
       .def_ro("name", &ModelFile::name, "Relative to the model's folder.")
       .def_ro("path", &ModelFile::path)
       .def_ro("size_bytes", &ModelFile::size_bytes)
-      .def_ro("sha256", &ModelFile::sha256, "Lower-case hexadecimal; empty unless hash_files was asked for.");
+      .def_ro("sha256", &ModelFile::sha256, "Lower-case hexadecimal; empty unless hash_files was asked for.")
+      .def_ro("verified", &ModelFile::verified, "Against what: 'published', 'blob name', or empty: nothing.");
 
   nb::class_<PackedCacheFile>(module, "PackedCacheFile", "The file of weights in kernel order that starts map.")
       .def_ro("path", &PackedCacheFile::path, "Empty without a cache folder.")
@@ -37,11 +38,21 @@ void bind_info(nb::module_& module) {
       .def_ro("folder", &ModelInfo::folder, "Where its files are.")
       .def_ro("revision", &ModelInfo::revision, "Commit of a Hugging Face cache snapshot; empty for a plain folder.")
       .def_ro("config", &ModelInfo::config)
+      .def_prop_ro(
+          "outputs",
+          [](const ModelInfo& info) {
+            std::vector<std::string> names = {"dense"};
+            if (info.outputs.sparse) names.push_back("sparse");
+            if (info.outputs.multi) names.push_back("multi");
+            return names;
+          },
+          "Those that the model has: 'dense', 'sparse', 'multi'.")
       .def_ro("weights_format", &ModelInfo::weights_format, "'safetensors' or 'pytorch'.")
       .def_ro("tokenizer", &ModelInfo::tokenizer, "'unigram' or 'wordpiece'.")
       .def_ro("prompts", &ModelInfo::prompts, "Name to text.")
       .def_ro("default_prompt", &ModelInfo::default_prompt, "Name of the prompt that the model asks for; or empty.")
       .def_ro("files", &ModelInfo::files, "Those that were read.")
+      .def_ro("verification", &ModelInfo::verification, "Of all files: 'published', 'blob names' or 'unverified'.")
       .def_ro("dtype", &ModelInfo::dtype, "'f32', 'bf16' or 'int8'.")
       .def_ro("isa", &ModelInfo::isa, "Instruction set in use.")
       .def_ro("isas_present", &ModelInfo::isas_present, "Those this machine could use, slowest first.")

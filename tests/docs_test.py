@@ -72,18 +72,21 @@ def python_blocks(*, frameworks: bool) -> list[Any]:
     return [pytest.param(name, text, id=name) for name, text in found]
 
 
-def run_python(name: str, text: str, minilm: Path, folder: Path) -> None:
-    """Runs in a folder that has the demo's model, with the installed package."""
+def run_python(name: str, text: str, models: dict[str, Path], folder: Path) -> None:
+    """Runs in a folder that has the models where the pages say, with the installed package."""
     (folder / "build/models").mkdir(parents=True)
-    (folder / "build/models/all-MiniLM-L6-v2").symlink_to(minilm.resolve())
+    for model, place in models.items():
+        (folder / "build/models" / model).symlink_to(place.resolve())
     result = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, check=False)
     assert result.returncode == 0, f"{name}: {result.stderr.decode()}"
     assert result.stdout, f"{name} printed nothing"
 
 
 @pytest.mark.parametrize(("name", "text"), python_blocks(frameworks=False))
-def test_python_block(name: str, text: str, minilm: Path, tmp_path: Path) -> None:
-    run_python(name, text, minilm, tmp_path)
+def test_python_block(
+    name: str, text: str, minilm: Path, model_folder: Callable[[ModelSpec], Path], tmp_path: Path
+) -> None:
+    run_python(name, text, {"all-MiniLM-L6-v2": minilm, "tiny": model_folder(ModelSpec())}, tmp_path)
 
 
 def run_example(name: str, program: Program, *arguments: Path) -> str:

@@ -1,6 +1,6 @@
 """Text embeddings on CPUs, exact and fast: BAAI/bge-m3 and the BERT sentence encoders. Start at Embedder."""
 
-from bgem3.embedder import Embedder, EmbeddingWarning, EmbedResult, Encoding
+from bgem3.embedder import Embedder, EmbeddingWarning, EmbedResult, Encoding, MultiVectors, SparseVectors
 from bgem3.errors import (
     EmbeddingGenerationError,
     InferenceError,
@@ -9,9 +9,11 @@ from bgem3.errors import (
     QualityValidationError,
     ResourceLimitError,
 )
+from bgem3.flag_model import BGEM3FlagModel
 from bgem3.sentence_transformer import SentenceTransformer
 
 __all__ = [
+    "BGEM3FlagModel",
     "EmbedResult",
     "Embedder",
     "EmbeddingGenerationError",
@@ -20,7 +22,9 @@ __all__ = [
     "InferenceError",
     "InvalidInputError",
     "ModelLoadingError",
+    "MultiVectors",
     "QualityValidationError",
     "ResourceLimitError",
     "SentenceTransformer",
+    "SparseVectors",
 ]

@@ -65,6 +65,10 @@ class ModelFile:
     def sha256(self) -> str:
         """Lower-case hexadecimal; empty unless hash_files was asked for."""
 
+    @property
+    def verified(self) -> str:
+        """Against what: 'published', 'blob name', or empty: nothing."""
+
 class PackedCacheFile:
     """The file of weights in kernel order that starts map."""
 
@@ -98,6 +102,10 @@ class ModelInfo:
     def config(self) -> ModelConfig: ...
 
     @property
+    def outputs(self) -> list[str]:
+        """Those that the model has: 'dense', 'sparse', 'multi'."""
+
+    @property
     def weights_format(self) -> str:
         """'safetensors' or 'pytorch'."""
 
@@ -116,6 +124,10 @@ class ModelInfo:
     @property
     def files(self) -> list[ModelFile]:
         """Those that were read."""
+
+    @property
+    def verification(self) -> str:
+        """Of all files: 'published', 'blob names' or 'unverified'."""
 
     @property
     def dtype(self) -> str:
@@ -153,6 +165,11 @@ class StopSource:
 
     def request_stop(self) -> bool: ...
 
+class Outputs:
+    """Which outputs a call computes."""
+
+    def __init__(self, *, dense: bool, sparse: bool, multi: bool) -> None: ...
+
 class Embedder:
     @staticmethod
     def open(model: str, *, dtype: str, isa: str, threads: int, pass_tokens: int, max_memory_bytes: int, packed_cache: bool, cache_dir: str, hash_files: bool) -> Embedder: ...
@@ -160,9 +177,11 @@ class Embedder:
     @property
     def info(self) -> ModelInfo: ...
 
-    def embed(self, texts: tuple[str, ...], *, max_tokens: int, pooling: str | None, normalize: bool | None, prompt: str, truncate_dim: int, special_tokens_in_text: str, invalid_utf8: str, progress: object | None, stop: StopSource) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None, None))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.bool_], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], list[tuple[int, str, str]]]: ...
+    def embed(self, texts: tuple[str, ...], *, outputs: Outputs, max_tokens: int, pooling: str | None, normalize: bool | None, prompt: str, truncate_dim: int, special_tokens_in_text: str, invalid_utf8: str, progress: object | None, stop: StopSource) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None, None))] | None, tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None,))]] | None, tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None, None))]] | None, Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.bool_], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], list[tuple[int, str, str]]]: ...
 
     def tokenize(self, texts: tuple[str, ...], *, max_tokens: int = 0, add_special_tokens: bool = True, special_tokens_in_text: str = 'match', invalid_utf8: str = 'error') -> list[tuple[list[int], list[str], list[tuple[int, int]], bool, int]]: ...
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str: ...
 
 class EmbeddingGenerator:
     def __init__(self, config: object, on_event: Callable[[str, str, str, dict[str, object]], None]) -> None: ...
@@ -196,3 +215,16 @@ class TextChunker:
     def open(target_chunk_size: int, min_chunk_size: int, max_chunk_size: int, overlap: int, unit: str, model_name: str, prompt: str, special_tokens_in_text: str) -> TextChunker: ...
 
     def chunk_text(self, text: str, document_id: str | None) -> list[tuple[str, int, str, int, int, int, int, int, list[str]]]: ...
+
+class MaxSim:
+    def __init__(self, threads: int, isa: str) -> None: ...
+
+    def scores(self, query: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], passages: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], zero_rows_to: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None,))]: ...
+
+def max_sim(query: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], passage: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], zero_rows_to: int) -> float: ...
+
+def lexical_matching_score(query_ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], query_weights: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], weights: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> float: ...
+
+def lexical_matching_scores(query_ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], query_weights: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], weights: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float32], dict(shape=(None,))]: ...
+
+def hybrid_scores(dense: float, sparse: float, colbert: float, dense_weight: float, sparse_weight: float, colbert_weight: float) -> tuple[float, float]: ...

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Progress = bool | Callable[[int, int], object]
+Output = Literal["dense", "sparse", "multi"]
 
 
 class EmbeddingWarning(UserWarning):
     """Texts of a call of encode() were cut, changed or left out. embed() returns the same as data."""
 
 
-class OpenOptions(TypedDict, total=False):
-    """The options of Embedder, by keyword."""
+class EngineOptions(TypedDict, total=False):
+    """The options of Embedder that classes over it have too, by keyword."""
 
     dtype: str
     isa: str
@@ -36,8 +37,13 @@ class OpenOptions(TypedDict, total=False):
     pass_tokens: int
     max_memory_bytes: int
     packed_cache: bool
-    cache_dir: str | os.PathLike[str]
     hash_files: bool
+
+
+class OpenOptions(EngineOptions, total=False):
+    """The options of Embedder, by keyword."""
+
+    cache_dir: str | os.PathLike[str]
 
 
 class EmbedOptions(TypedDict, total=False):
@@ -70,11 +76,68 @@ class TokenizeOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, eq=False)
+class SparseVectors:
+    """The sparse output of several texts, end to end: token ids and their weights, as in a CSR matrix."""
+
+    starts: npt.NDArray[np.int64]
+    """[texts + 1]: text i has ids[starts[i] : starts[i + 1]], in the order in which they first occur in it."""
+    ids: npt.NDArray[np.uint32]
+    weights: npt.NDArray[np.float32]
+    """Above zero; the largest of each id."""
+    vocab: int
+    """Width of the matrix."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, text: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
+        """(ids, weights) of one text, without a copy."""
+        text = range(len(self))[text]
+        part = slice(self.starts[text], self.starts[text + 1])
+        return self.ids[part], self.weights[part]
+
+    def to_dicts(self) -> list[dict[str, np.float32]]:
+        """For each text a map from the token id as a decimal string to its weight, as FlagEmbedding returns it."""
+        return [
+            dict(zip(map(str, ids.tolist()), weights, strict=True))
+            for ids, weights in (self[text] for text in range(len(self)))
+        ]
+
+    def to_scipy(self) -> Any:
+        """The scipy.sparse.csr_matrix [texts, vocab], columns of each row in ascending order. Needs SciPy."""
+        from scipy.sparse import csr_matrix
+
+        shape = len(self), self.vocab
+        matrix = csr_matrix((self.weights, self.ids.astype(np.int64), self.starts), shape=shape, copy=True)
+        matrix.sort_indices()
+        return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class MultiVectors:
+    """The multi-vector output of several texts, end to end, without padding."""
+
+    starts: npt.NDArray[np.int64]
+    """[texts + 1]: text i has vectors[starts[i] : starts[i + 1]], one for each of its tokens but the first."""
+    vectors: npt.NDArray[np.float32]
+    """[tokens, dimensions], memory of the C++ result."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, text: int) -> npt.NDArray[np.float32]:
+        """[tokens - 1, dimensions] of one text, without a copy."""
+        text = range(len(self))[text]
+        return self.vectors[self.starts[text] : self.starts[text + 1]]
+
+
+@dataclass(frozen=True, eq=False)
 class EmbedResult:
-    """The vectors of one request, in the caller's order, and what happened to each text."""
+    """The outputs of one request, in the caller's order, and what happened to each text."""
 
     vectors: npt.NDArray[np.float32]
-    """[texts, dimensions] float32, rows contiguous, memory of the C++ result; the rows of failed texts are NaN."""
+    """[texts, dimensions] float32, rows contiguous, memory of the C++ result; the rows of failed texts are NaN. No rows
+    if the dense output was not asked for."""
     tokens: npt.NDArray[np.int64]
     """[texts]: tokens of each text, template tokens included, after truncation."""
     truncated: npt.NDArray[np.bool_]
@@ -83,9 +146,13 @@ class EmbedResult:
     """[texts]: lone surrogates replaced by U+FFFD."""
     errors: dict[int, EmbeddingGenerationError]
     """Texts that failed, by their index; their neighbours are unharmed."""
+    sparse: SparseVectors | None = None
+    """None if it was not asked for; a failed text has no ids."""
+    multi: MultiVectors | None = None
+    """None if it was not asked for; a failed text has no rows, or rows of NaN."""
 
     def __len__(self) -> int:
-        return len(self.vectors)
+        return len(self.tokens)
 
 
 @dataclass(frozen=True)
@@ -196,6 +263,7 @@ class Embedder:
         self,
         texts: str | Iterable[str],
         *,
+        outputs: Iterable[Output] = ("dense",),
         max_tokens: int = 0,
         pooling: Literal["cls", "mean"] | None = None,
         normalize: bool | None = None,
@@ -206,13 +274,14 @@ class Embedder:
         progress: Progress = False,
         _stop: _native.StopSource | None = None,
     ) -> EmbedResult:
-        """The vectors of texts, and what happened to each: truncation, replaced characters, errors.
+        """The outputs of texts, and what happened to each: truncation, replaced characters, errors.
 
         A text's vector is the same, bit for bit, alone or with others, in any order, with any number of threads and on
         any instruction set. Other Python threads run meanwhile. Ctrl-C ends the call with KeyboardInterrupt.
 
         Args:
             texts: a str, or any iterable of them: list, NumPy array, pandas Series, generator (which is read whole).
+            outputs: "dense", "sparse", "multi": any of those in info.outputs, all from one pass.
             max_tokens: longest text, template tokens included; 0: the model's own limit.
             pooling: None: the model's own.
             normalize: scale vectors to length one; None: as the model does.
@@ -231,8 +300,9 @@ class Embedder:
             prompt = self.info.prompts.get(self.info.default_prompt, "")
         line = ProgressLine() if progress is True else None
         try:
-            vectors, tokens, truncated, replaced, failures = self._engine.embed(
+            dense, sparse, multi, tokens, truncated, replaced, failures = self._engine.embed(
                 read_texts(texts),
+                outputs=_read_outputs(outputs),
                 max_tokens=max_tokens,
                 pooling=pooling,
                 normalize=normalize,
@@ -247,7 +317,15 @@ class Embedder:
             if line:
                 line.close()
         errors = {index: error_of_text(index, code, reason) for index, code, reason in failures}
-        return EmbedResult(vectors, tokens, truncated, replaced, errors)
+        return EmbedResult(
+            np.empty((0, truncate_dim or self.dimensions), np.float32) if dense is None else dense,
+            tokens,
+            truncated,
+            replaced,
+            errors,
+            SparseVectors(*sparse, self.info.config.vocab) if sparse else None,
+            MultiVectors(*multi) if multi else None,
+        )
 
     def encode(self, texts: str | Iterable[str], **options: Unpack[EncodeOptions]) -> npt.NDArray[np.float32]:
         """The vectors of texts as an array: [texts, dimensions] float32, [dimensions] for a lone str.
@@ -284,6 +362,10 @@ class Embedder:
         encodings = [Encoding(*fields) for fields in self._engine.tokenize(read_texts(texts), **options)]
         return encodings[0] if isinstance(texts, str) else encodings
 
+    def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
+        """The text of token ids, as the Hugging Face tokenizers library makes it."""
+        return self._engine.decode(list(ids), skip_special_tokens)
+
     def _encode(
         self,
         texts: str | Iterable[str],
@@ -297,10 +379,10 @@ class Embedder:
         for error in result.errors.values():  # the first one
             if on_error == "raise":
                 raise error
-            _warn(f"{len(result.errors)} of {len(result)} texts failed, their vectors are NaN; the first is {error}")
+            warn(f"{len(result.errors)} of {len(result)} texts failed, their vectors are NaN; the first is {error}")
             break
         if result.truncated.any():
-            _warn(
+            warn(
                 f"{result.truncated.sum()} of {len(result)} texts were cut to "
                 f"{options.get('max_tokens') or self.info.config.max_tokens} tokens; the first is text "
                 f"{result.truncated.argmax()}"
@@ -339,8 +421,17 @@ def read_texts(texts: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _warn(message: str) -> None:
-    level, frame = 1, sys._getframe()  # the caller's line, not one of the package's own
+def _read_outputs(outputs: Iterable[Output]) -> _native.Outputs:
+    names = list(outputs) if not isinstance(outputs, str) else [outputs]
+    if not names or (unknown := set(names) - {"dense", "sparse", "multi"}):
+        found = repr(sorted(unknown)[0]) if names else "none"
+        raise InvalidInputError(f"outputs: {found}, expected some of 'dense', 'sparse', 'multi'", "invalid_input")
+    return _native.Outputs(dense="dense" in names, sparse="sparse" in names, multi="multi" in names)
+
+
+def warn(message: str) -> None:
+    """An EmbeddingWarning at the caller's line, not one of the package's own."""
+    level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals["__name__"].startswith("bgem3."):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, EmbeddingWarning, stacklevel=level)

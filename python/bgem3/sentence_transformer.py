@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bgem3.embedder import Embedder, OpenOptions, read_texts
-from bgem3.errors import InvalidInputError, ModelLoadingError
+from bgem3.errors import InvalidInputError
+from bgem3.hugging_face import find_model
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -406,24 +407,11 @@ def _check_device(device: object) -> None:
 
 
 def _find(model: str | os.PathLike[str], cache_folder: str | os.PathLike[str] | None, revision: str | None) -> str:
-    """What Embedder is to open: a folder, or "organisation/name[@revision]"."""
+    """What Embedder is to open."""
     name = os.fspath(model)
-    if os.path.isdir(name):
-        return name
-    if "/" not in name:
+    if not os.path.isdir(name) and "/" not in name:
         name = f"sentence-transformers/{name}"
-    cache_folder = cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME")
-    if not cache_folder:
-        return f"{name}@{revision}" if revision else name
-    repository = Path(cache_folder) / f"models--{name.replace('/', '--')}"
-    reference = repository / "refs" / (revision or "main")
-    snapshot = repository / "snapshots" / (reference.read_text().strip() if reference.is_file() else revision or "main")
-    if not snapshot.is_dir():
-        raise ModelLoadingError(
-            f"model {name}: no folder {snapshot}; download the model into {cache_folder}, or leave cache_folder out",
-            "not_found",
-        )
-    return str(snapshot)
+    return find_model(name, cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME"), revision)
 
 
 def _read_config(folder: str) -> dict[str, Any]:

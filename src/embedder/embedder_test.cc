@@ -144,7 +144,8 @@ TEST_F(EmbedderTest, MultiVectorsOfARequestStandEndToEnd) {
   EXPECT_EQ(result.multi().size(), 9 * 32u);
   for (size_t i = 0; i < texts.size(); i++) {
     EXPECT_EQ(result[i].multi.size(), (offsets[i + 1] - offsets[i]) * 32);
-    if (i != 1) EXPECT_EQ(result[i].multi.data(), result.multi().data() + offsets[i] * 32);
+    if (i == 1) continue;
+    EXPECT_EQ(result[i].multi.data(), result.multi().data() + offsets[i] * 32);
   }
   EXPECT_EQ(result[1].error, ErrorCode::invalid_input);
   EXPECT_TRUE(result[1].sparse_ids.empty());

@@ -124,4 +124,4 @@ def test_chroma(folder: str, documents: list[list[float]], query: list[float], m
 
 @pytest.mark.parametrize(("name", "text"), python_blocks(frameworks=True))
 def test_documentation(name: str, text: str, minilm: Path, tmp_path: Path) -> None:
-    run_python(name, text, minilm, tmp_path)
+    run_python(name, text, {"all-MiniLM-L6-v2": minilm}, tmp_path)

@@ -101,8 +101,9 @@ def compare(program: Program, folder: Path, counts: dict[int, int]) -> None:
                 np.abs(single.multi - exact.multi).max(),
             ],
         )
-    print(f"\n{folder.name}: largest errors, ours / float32 torch: "
-          + ", ".join(f"{name} {a:.2e} / {b:.2e}" for name, a, b in zip(("dense", "sparse", "multi"), ours, theirs)))  # fmt: skip
+    pairs = zip(("dense", "sparse", "multi"), ours, theirs, strict=True)
+    errors = ", ".join(f"{name} {a:.2e} / {b:.2e}" for name, a, b in pairs)
+    print(f"\n{folder.name}: largest errors, ours / float32 torch: {errors}")
     assert (ours <= [MAX_DENSE_ERROR, MAX_SPARSE_ERROR, MAX_MULTI_ERROR]).all(), ours
     assert (ours <= np.maximum(PEER_FACTOR * theirs, [DENSE_FLOOR, SPARSE_FLOOR, MULTI_FLOOR])).all(), (ours, theirs)
 
