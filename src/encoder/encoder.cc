@@ -16,6 +16,9 @@ size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
 
 size_t inner_rows(size_t tokens) { return std::min(tokens, Workspace::kInnerTokens); }
 
+// Of the hidden rows: some weights that they meet are bf16.
+bool needs_bf16(Precision precision, size_t hidden) { return value_precision(precision, hidden) == Precision::bf16; }
+
 size_t scratch_values(const ModelConfig& config, Precision precision, size_t longest) {
   const size_t attention = precision == Precision::f32
                                ? AttentionScratch<float>({}, longest, config.head_size()).size
@@ -64,7 +67,7 @@ Workspace::Workspace(const ModelConfig& config, Precision precision, size_t toke
     : tokens(tokens_),
       longest(longest_),
       hidden(tokens, config.hidden),
-      hidden16(precision == Precision::bf16 ? tokens : 0, config.hidden),
+      hidden16(needs_bf16(precision, config.hidden) ? tokens : 0, config.hidden),
       hidden8(precision, tokens, config.hidden),
       sum(tokens, config.hidden),
       query_key_value(precision, tokens, 3 * PackedModel::part_columns(config)),
@@ -77,7 +80,7 @@ Workspace::Workspace(const ModelConfig& config, Precision precision, size_t toke
 size_t Workspace::bytes(const ModelConfig& config, Precision precision, size_t tokens, size_t longest, int threads) {
   const size_t hidden = config.hidden, inner = inner_rows(tokens);
   return 2 * Matrix<float>::bytes(tokens, hidden) +
-         (precision == Precision::bf16 ? Matrix<BFloat16>::bytes(tokens, hidden) : 0) +
+         (needs_bf16(precision, hidden) ? Matrix<BFloat16>::bytes(tokens, hidden) : 0) +
          Quantized::bytes(precision, tokens, hidden) +
          Values::bytes(precision, tokens, 3 * PackedModel::part_columns(config)) +
          Values::bytes(precision, tokens, hidden) + Values::bytes(precision, inner, config.ffn) +
@@ -111,6 +114,16 @@ struct Encoder::Pass {
             .x16 = workspace.hidden16.rows(rows),
             .x8 = workspace.hidden8.rows(rows),
             .epilogue = epilogue};
+  }
+  // The product of hidden rows that stands from this column on in query_key_value.
+  Product to_query_key_value(const PackedWeights& weights, size_t column) {
+    Product product = of_hidden(weights, Epilogue::bias);
+    if (model.precision == Precision::f32) {
+      product.y = workspace.query_key_value.rows(rows).columns_at(column, weights.columns);
+    } else {
+      product.y16 = workspace.query_key_value.rows16(rows).columns_at(column, weights.columns);
+    }
+    return product;
   }
   void multiply(const Product& product, size_t product_rows) {
     multiply(product, product_rows, 0, product.weights->panels());
@@ -180,16 +193,16 @@ void Encoder::Pass::embed() {
 }
 
 void Encoder::Pass::layer(const PackedLayer& weights, TokenRows wanted) {
-  Product query_key_value = of_hidden(weights.query_key_value, Epilogue::bias);
-  query_key_value.y = workspace.query_key_value.rows(rows);
-  query_key_value.y16 = workspace.query_key_value.rows16(rows);
+  const size_t part = PackedModel::part_columns(model.config);
+  const Product query_key = to_query_key_value(weights.query_key, 0);
+  multiply(to_query_key_value(weights.value, 2 * part), rows);
   if (wanted == TokenRows::all) {
-    multiply(query_key_value, rows);
+    multiply(query_key, rows);
   } else {  // keys and values of all tokens, queries and everything after of the first token of each text
-    const size_t panels = weights.query_key_value.panels();
-    multiply(query_key_value, rows, panels / 3, panels);
+    const size_t panels = weights.query_key.panels();
+    multiply(query_key, rows, panels / 2, panels);
     keep_first_rows();
-    multiply(query_key_value, rows, 0, panels / 3);
+    multiply(query_key, rows, 0, panels / 2);
   }
   attention(wanted);
 
@@ -295,7 +308,9 @@ void Encoder::Pass::norm(const NormWeights& weights) {
     const View<float> hidden = workspace.hidden.rows(rows).rows_at(row, count);
     ops.layer_norm(workspace.sum.rows(rows).rows_at(row, count), weights.gain.data(), weights.bias.data(),
                    model.config.layer_norm_eps, hidden);
-    if (model.precision == Precision::bf16) ops.round_rows(hidden, workspace.hidden16.rows(rows).rows_at(row, count));
+    if (needs_bf16(model.precision, model.config.hidden)) {
+      ops.round_rows(hidden, workspace.hidden16.rows(rows).rows_at(row, count));
+    }
     if (model.precision == Precision::int8) {
       ops.quantize_f32(hidden, workspace.hidden8.rows(rows).rows_at(row, count));
     }

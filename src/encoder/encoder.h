@@ -65,7 +65,7 @@ struct Workspace {
 
   size_t tokens, longest;
   Matrix<float> hidden;       // [tokens, hidden]: what goes from layer to layer
-  Matrix<BFloat16> hidden16;  // the same rounded, for bf16
+  Matrix<BFloat16> hidden16;  // the same rounded, for weights of bf16
   Quantized hidden8;          // the same quantised, for int8; between attention and its output product, context
   Matrix<float> sum;          // [tokens, hidden]: block output plus residual, before its norm
   Values query_key_value;     // [tokens, 3 * columns of a part]

@@ -31,6 +31,18 @@ struct Linear {
   const Tensor& bias;    // [columns]
 };
 
+WeightType choose_type(Precision precision, bool exact_in_f16) {
+  switch (precision) {
+    case Precision::f32:
+      return exact_in_f16 ? WeightType::f16 : WeightType::f32;
+    case Precision::bf16:
+      return WeightType::bf16;
+    case Precision::int8:
+      return WeightType::s8;
+  }
+  return WeightType::f32;
+}
+
 class Packer {
  public:
   using Add = std::function<void(const std::string& name, uint32_t type, AlignedBuffer<std::byte> bytes)>;
@@ -45,10 +57,9 @@ class Packer {
     for (size_t i = 0; i < weights_.layers.size(); i++) {
       const LayerWeights& layer = weights_.layers[i];
       const auto name = [&](const char* part) { return fmt::format("layer.{}.{}", i, part); };
-      add_matrix(add, name("query_key_value"),
-                 {{layer.query_weight, layer.query_bias},
-                  {layer.key_weight, layer.key_bias},
-                  {layer.value_weight, layer.value_bias}});
+      add_matrix(add, name("query_key"), {{layer.query_weight, layer.query_bias}, {layer.key_weight, layer.key_bias}});
+      add_matrix(add, name("value"), {{layer.value_weight, layer.value_bias}},
+                 value_precision(precision_, layer.value_weight.shape[1]));
       add_matrix(add, name("attention_output"), {{layer.attention_output_weight, layer.attention_output_bias}});
       add_arrays(add, name("attention_norm"), {&layer.attention_norm_weight, &layer.attention_norm_bias});
       add_matrix(add, name("intermediate"), {{layer.intermediate_weight, layer.intermediate_bias}});
@@ -139,6 +150,10 @@ class Packer {
 
   // Linear layers of one size as one matrix, each starting with a panel of its own.
   void add_matrix(const Add& add, const std::string& name, const std::vector<Linear>& parts) const {
+    add_matrix(add, name, parts, precision_);
+  }
+  void add_matrix(const Add& add, const std::string& name, const std::vector<Linear>& parts,
+                  Precision precision) const {
     const size_t part_rows = parts.front().weight.shape[0], depth = parts.front().weight.shape[1];
     const size_t part_panels = round_up(part_rows, kPanelColumns) / kPanelColumns;
     const size_t columns = parts.size() * part_panels * kPanelColumns;
@@ -149,7 +164,7 @@ class Packer {
       look_at(part.bias);
       convert_to_f32(part.bias, 0, biases.emplace_back(part_rows));
     }
-    const WeightType type = choose_type(exact);
+    const WeightType type = choose_type(precision, exact);
     AlignedBuffer<std::byte> bytes(packed_bytes(type, columns, depth));
     team_.parallel_for(parts.size() * part_panels, [&](size_t panel, int) {
       const size_t part = panel / part_panels, row = panel % part_panels * kPanelColumns;
@@ -163,34 +178,10 @@ class Packer {
     add(name, static_cast<uint32_t>(type), std::move(bytes));
   }
 
-  WeightType choose_type(bool exact) const {
-    switch (precision_) {
-      case Precision::f32:
-        return exact ? WeightType::f16 : WeightType::f32;
-      case Precision::bf16:
-        return WeightType::bf16;
-      case Precision::int8:
-        return WeightType::s8;
-    }
-    return WeightType::f32;
-  }
-
   const Weights& weights_;
   const Precision precision_;
   Team& team_;
 };
-
-bool fits(WeightType type, Precision precision) {
-  switch (precision) {
-    case Precision::f32:
-      return type == WeightType::f32 || type == WeightType::f16;
-    case Precision::bf16:
-      return type == WeightType::bf16;
-    case Precision::int8:
-      return type == WeightType::s8;
-  }
-  return false;
-}
 
 // Reads the sections that Packer makes.
 class Unpacker {
@@ -205,12 +196,14 @@ class Unpacker {
     model.embedding_norm = norm("embedding_norm");
     for (size_t i = 0; i < config_.layers; i++) {
       const auto name = [&](const char* part) { return fmt::format("layer.{}.{}", i, part); };
-      model.layers.push_back({.query_key_value = matrix(name("query_key_value"), 3 * hidden_columns, hidden),
-                              .attention_output = matrix(name("attention_output"), hidden_columns, hidden),
-                              .attention_norm = norm(name("attention_norm")),
-                              .intermediate = matrix(name("intermediate"), ffn_columns, hidden),
-                              .output = matrix(name("output"), hidden_columns, ffn),
-                              .output_norm = norm(name("output_norm"))});
+      model.layers.push_back(
+          {.query_key = matrix(name("query_key"), 2 * hidden_columns, hidden),
+           .value = matrix(name("value"), hidden_columns, hidden, value_precision(precision_, hidden)),
+           .attention_output = matrix(name("attention_output"), hidden_columns, hidden),
+           .attention_norm = norm(name("attention_norm")),
+           .intermediate = matrix(name("intermediate"), ffn_columns, hidden),
+           .output = matrix(name("output"), hidden_columns, ffn),
+           .output_norm = norm(name("output_norm"))});
     }
     if (sections_.find(kSparseHead)) model.sparse_head = values(kSparseHead, hidden + 1);
     if (sections_.find(kMultiHead)) model.multi_head = matrix(kMultiHead, hidden_columns, hidden);
@@ -232,13 +225,17 @@ class Unpacker {
   }
 
   PackedWeights matrix(const std::string& name, size_t columns, size_t depth) const {
+    return matrix(name, columns, depth, precision_);
+  }
+  PackedWeights matrix(const std::string& name, size_t columns, size_t depth, Precision precision) const {
     const Section& section = find(name);
-    const auto type = static_cast<WeightType>(section.type);
-    if (section.type > static_cast<uint32_t>(WeightType::s8) || !fits(type, precision_) ||
-        section.bytes.size() != packed_bytes(type, columns, depth)) {
-      refuse(name);
+    for (const bool exact_in_f16 : {false, true}) {
+      const WeightType type = choose_type(precision, exact_in_f16);
+      if (section.type == static_cast<uint32_t>(type) && section.bytes.size() == packed_bytes(type, columns, depth)) {
+        return {type, columns, depth, section.bytes.data()};
+      }
     }
-    return {type, columns, depth, section.bytes.data()};
+    refuse(name);
   }
 
   std::vector<float> values(const std::string& name, size_t count) const {
@@ -293,7 +290,7 @@ size_t PackedModel::weights_bytes() const {
   size_t bytes = multi_head.columns ? packed_bytes(multi_head.type, multi_head.columns, multi_head.depth) : 0;
   for (const PackedLayer& layer : layers) {
     for (const PackedWeights* weights :
-         {&layer.query_key_value, &layer.attention_output, &layer.intermediate, &layer.output}) {
+         {&layer.query_key, &layer.value, &layer.attention_output, &layer.intermediate, &layer.output}) {
       bytes += packed_bytes(weights->type, weights->columns, weights->depth);
     }
   }

@@ -16,15 +16,23 @@ namespace bgem3 {
 
 // Of the sections of a packed model: their names, types and the bytes in them, the kernels' order of weights included.
 // Raise it with every change of these: files of another layout are not read.
-constexpr int kPackedLayout = 2;
+constexpr int kPackedLayout = 3;
 
 // Gain and bias of a layer normalisation, [hidden] f32 each.
 struct NormWeights {
   std::vector<float> gain, bias;
 };
 
+// Models narrower than this keep the value projection in bf16 where the precision is int8: its error goes into every
+// token undamped, and is the larger the fewer products a sum has. A twelfth of the products then takes twice the time.
+constexpr size_t kLeastInt8Value = 512;
+constexpr Precision value_precision(Precision precision, size_t hidden) {
+  return precision == Precision::int8 && hidden < kLeastInt8Value ? Precision::bf16 : precision;
+}
+
 struct PackedLayer {
-  PackedWeights query_key_value;   // [3 * part_columns, hidden]: one product for the three
+  PackedWeights query_key;         // [2 * part_columns, hidden]: one product for both
+  PackedWeights value;             // [part_columns, hidden]
   PackedWeights attention_output;  // [hidden, hidden]
   NormWeights attention_norm;
   PackedWeights intermediate;  // [ffn, hidden]
@@ -34,7 +42,7 @@ struct PackedLayer {
 
 // Movable; copies share the weights. The tables are read row by row from the packed file, or the model's own.
 struct PackedModel {
-  // Columns of queries, of keys and of values in query_key_value and its result; those from `hidden` on are empty.
+  // Columns of queries, of keys and of values, in weights and results; those from `hidden` on are empty.
   static size_t part_columns(const ModelConfig& config) { return round_up(config.hidden, kPanelColumns); }
 
   ModelConfig config;

@@ -76,7 +76,8 @@ TEST_F(PackedModelTest, AFileGivesWhatMemoryGives) {
     expect_same(memory.multi_head, file.multi_head);
     ASSERT_EQ(file.layers.size(), memory.layers.size());
     for (size_t i = 0; i < file.layers.size(); i++) {
-      expect_same(memory.layers[i].query_key_value, file.layers[i].query_key_value);
+      expect_same(memory.layers[i].query_key, file.layers[i].query_key);
+      expect_same(memory.layers[i].value, file.layers[i].value);
       expect_same(memory.layers[i].attention_output, file.layers[i].attention_output);
       expect_same(memory.layers[i].intermediate, file.layers[i].intermediate);
       expect_same(memory.layers[i].output, file.layers[i].output);
@@ -88,6 +89,17 @@ TEST_F(PackedModelTest, AFileGivesWhatMemoryGives) {
       EXPECT_EQ(row(file.position_embeddings, index), row(memory.position_embeddings, index));
     }
   }
+}
+
+TEST_F(PackedModelTest, NarrowModelsKeepTheirValuesInBf16) {
+  const auto type = [&](size_t hidden) {
+    const RandomModel random(tiny_config("bert", hidden, 8, 64));
+    const PackedModel model = pack_model(random.config(), random.weights(), Precision::int8, alone_);
+    EXPECT_EQ(model.layers[0].query_key.type, WeightType::s8);
+    return model.layers[0].value.type;
+  };
+  EXPECT_EQ(type(504), WeightType::bf16);
+  EXPECT_EQ(type(512), WeightType::s8);
 }
 
 TEST_F(PackedModelTest, OneThreadWritesTheSameFileAsTwo) {
