@@ -1,6 +1,6 @@
 // The only file that includes CLI11 (it takes seconds to compile). Each command is one function that declares its
 // options into its struct; shared groups of options are functions of their own. Values with few names go through
-// `choice`, whose errors list them.
+// `choice`, whose errors list them. Over 500 lines, because only this file may include CLI11.
 #include "arguments.h"
 
 #include <fmt/format.h>
