@@ -1,5 +1,5 @@
-// The engine over a tiny model on disk: results, errors, options, callbacks, threads. Over 500 lines, because all of its
-// tests share that model.
+// The engine over a tiny model on disk: results, errors, options, callbacks, threads. Over 500 lines, because all of
+// its tests share that model.
 #include "bgem3/embedder.h"
 
 #include <gtest/gtest.h>
