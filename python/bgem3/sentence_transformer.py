@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +98,8 @@ class SentenceTransformer:
         self.embedder = Embedder(_find(model_name_or_path, cache_folder, revision), **options)
         info = self.embedder.info
         config = _read_config(info.folder)
-        self.prompts = {"query": "", "document": "", **info.prompts, **(prompts or {})}
+        given = dict(prompts or {})
+        self.prompts = {"query": "", "document": "", **given, **info.prompts, **given}  # the order of theirs
         self.default_prompt_name = default_prompt_name or info.default_prompt or None
         if self.default_prompt_name is not None:
             self._prompt(self.default_prompt_name)
@@ -159,6 +160,10 @@ class SentenceTransformer:
         _refuse(chunk_size, "chunk_size", "one call uses all threads, see threads=")
         _refuse(None if output_value == "sentence_embedding" else str(output_value), "output_value", "leave it out")
         _check_device(device)
+        if precision is not None and precision not in get_args(Precision):
+            raise InvalidInputError(
+                f"precision: {precision!r}, expected one of {', '.join(get_args(Precision))}", "invalid_input"
+            )
         if batch_size <= 0:
             raise InvalidInputError(f"batch_size: {batch_size}, expected at least 1", "invalid_input")
         given = inputs if sentences is None else sentences
@@ -338,17 +343,13 @@ def quantize(vectors: npt.NDArray[np.float32], precision: Precision) -> Array:
     highest bit; "binary" is that minus 128, as int8.
 
     Raises:
-        InvalidInputError: an unknown precision; for 8 bits, a vector longer than one.
+        InvalidInputError: for 8 bits, a vector longer than one.
     """
     if precision == "float32":
         return vectors
     if precision in ("binary", "ubinary"):
         bits = np.packbits(vectors > 0, axis=1)
         return bits if precision == "ubinary" else (bits ^ 128).view(np.int8)
-    if precision not in ("int8", "uint8"):
-        raise InvalidInputError(
-            f"precision: {precision!r}, expected float32, int8, uint8, binary or ubinary", "invalid_input"
-        )
     if len(vectors) and (longest := float(np.linalg.norm(vectors, axis=1).max())) > LONGEST:
         raise InvalidInputError(
             f"precision {precision}: a vector of length {longest:.6g}, expected at most 1, as the range is made for; "

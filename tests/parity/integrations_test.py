@@ -94,7 +94,7 @@ def test_haystack(folder: str, documents: list[list[float]], query: list[float],
     pipeline = Pipeline()
     pipeline.add_component("query", BGEM3TextEmbedder(str(minilm), {"dtype": "bf16"}))
     pipeline.add_component("documents", BGEM3DocumentEmbedder(str(minilm), meta_fields_to_embed=["title"]))
-    pipeline = Pipeline.loads(pipeline.dumps())
+    pipeline = Pipeline.loads(pipeline.dumps(), allowed_modules=["bgem3.integrations.haystack"])
     assert pipeline.get_component("query").options == {"dtype": "bf16"}
     assert pipeline.get_component("documents").meta_fields_to_embed == ["title"]
     result = pipeline.run({"query": {"text": QUESTION}, "documents": {"documents": given}})
