@@ -14,6 +14,11 @@ namespace bgem3::python {
 template <typename T>
 using Column = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
 using Matrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+// What Python hands in.
+template <typename T>
+using ColumnIn = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <typename T>
+using MatrixIn = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 // [rows, columns] f32 at values(holder); the holder goes when the array does.
 template <typename Holder, typename Values>

@@ -10,4 +10,5 @@ NB_MODULE(_native, module) {
   bgem3::python::bind_generator(module);
   bgem3::python::bind_chunker(module);
   bgem3::python::bind_scoring(module);
+  bgem3::python::bind_quantize(module);
 }

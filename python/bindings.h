@@ -14,5 +14,6 @@ void bind_embedder(nb::module_& module);
 void bind_generator(nb::module_& module);
 void bind_chunker(nb::module_& module);
 void bind_scoring(nb::module_& module);
+void bind_quantize(nb::module_& module);
 
 }  // namespace bgem3::python

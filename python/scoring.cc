@@ -1,6 +1,5 @@
 #include "bgem3/scoring.h"
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
@@ -17,11 +16,7 @@ namespace {
 
 using namespace nb::literals;
 
-template <typename T>
-using ColumnIn = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using MatrixIn = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
-TokenVectors to_vectors(const MatrixIn& array) { return {{array.data(), array.size()}, array.shape(1)}; }
+TokenVectors to_vectors(const MatrixIn<float>& array) { return {{array.data(), array.size()}, array.shape(1)}; }
 
 LexicalWeights to_weights(const ColumnIn<uint32_t>& ids, const ColumnIn<float>& weights) {
   return {{ids.data(), ids.size()}, {weights.data(), weights.size()}};
@@ -47,8 +42,8 @@ void bind_scoring(nb::module_& module) {
           "threads"_a, "isa"_a)
       .def(
           "scores",
-          [](const MaxSim& self, const MatrixIn& query, const ColumnIn<int64_t>& starts, const MatrixIn& passages,
-             size_t zero_rows_to) {
+          [](const MaxSim& self, const MatrixIn<float>& query, const ColumnIn<int64_t>& starts,
+             const MatrixIn<float>& passages, size_t zero_rows_to) {
             const std::vector<size_t> rows = to_starts(starts);
             const TokenVectors vectors = to_vectors(passages);
             std::vector<float> scores;
@@ -61,7 +56,7 @@ void bind_scoring(nb::module_& module) {
           "query"_a, "starts"_a, "passages"_a, "zero_rows_to"_a);
   module.def(
       "max_sim",
-      [](const MatrixIn& query, const MatrixIn& passage, size_t zero_rows_to) {
+      [](const MatrixIn<float>& query, const MatrixIn<float>& passage, size_t zero_rows_to) {
         return max_sim(to_vectors(query), to_vectors(passage), zero_rows_to);
       },
       "query"_a, "passage"_a, "zero_rows_to"_a);

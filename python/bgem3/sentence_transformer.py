@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ import numpy.typing as npt
 from bgem3.embedder import Embedder, OpenOptions, read_texts
 from bgem3.errors import InvalidInputError
 from bgem3.hugging_face import find_model
+from bgem3.quantize import to_int8, to_ubinary
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 Array = npt.NDArray[Any]
-
-LONGEST = 1.001  # a unit vector in float32 is not longer
 
 
 class SentenceTransformer:
@@ -181,7 +179,7 @@ class SentenceTransformer:
             truncate_dim=dimensions if normalize_embeddings else 0,
             progress=bool(show_progress_bar),
         )
-        vectors = quantize(np.ascontiguousarray(vectors[:, :dimensions]), precision or "float32")
+        vectors = _quantize(np.ascontiguousarray(vectors[:, :dimensions]), precision or "float32")
         if not texts:
             vectors = np.array([], dtype=np.float32 if convert_to_tensor else None)
         result: Any = vectors
@@ -335,30 +333,19 @@ class SentenceTransformer:
         return min(truncate_dim or self.embedder.dimensions, self.embedder.dimensions)
 
 
-def quantize(vectors: npt.NDArray[np.float32], precision: Precision) -> Array:
-    """Vectors [texts, dimensions] in fewer bits; each by itself, nothing is calibrated.
-
-    "int8": components of -r to r, r = min(1, 8 / sqrt(dimensions)), linearly to -127 to 127, the rest to the end;
-    "uint8" is that plus 128. "ubinary": [texts, dimensions / 8 rounded up], a bit each, 1 above 0, the first in the
-    highest bit; "binary" is that minus 128, as int8.
-
-    Raises:
-        InvalidInputError: for 8 bits, a vector longer than one.
-    """
+def _quantize(vectors: npt.NDArray[np.float32], precision: Precision) -> Array:
+    """By bgem3.quantize: "uint8" is "int8" plus 128, "binary" is "ubinary" minus 128."""
     if precision == "float32":
         return vectors
     if precision in ("binary", "ubinary"):
-        bits = np.packbits(vectors > 0, axis=1)
+        bits = to_ubinary(vectors)
         return bits if precision == "ubinary" else (bits ^ 128).view(np.int8)
-    if len(vectors) and (longest := float(np.linalg.norm(vectors, axis=1).max())) > LONGEST:
-        raise InvalidInputError(
-            f"precision {precision}: a vector of length {longest:.6g}, expected at most 1, as the range is made for; "
-            "pass normalize_embeddings=True",
-            "invalid_input",
-        )
-    steps = np.float32(127 / min(1, 8 / math.sqrt(vectors.shape[1])))
-    values: Array = np.clip(np.rint(vectors * steps), -127, 127)
-    return values.astype(np.int8) if precision == "int8" else (values + 128).astype(np.uint8)
+    try:
+        values = to_int8(vectors)
+    except InvalidInputError as error:
+        message = f"precision {precision}: {error}; pass normalize_embeddings=True"
+        raise InvalidInputError(message, error.code) from None
+    return values if precision == "int8" else values.view(np.uint8) ^ 128
 
 
 def _unit(vectors: Array) -> Array:

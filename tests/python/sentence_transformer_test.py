@@ -15,7 +15,6 @@ import bgem3
 import numpy as np
 import pytest
 from bgem3 import Embedder, EmbeddingWarning, InvalidInputError, ModelLoadingError, SentenceTransformer
-from bgem3.sentence_transformer import quantize
 from make_model import ModelSpec
 
 TEXTS = ["the sea is deep", "bread is baked", "große Städte"]
@@ -115,14 +114,6 @@ def test_precisions(model: SentenceTransformer) -> None:
     assert same_bits(model.encode(TEXTS[0], precision="int8"), int8[0])
     with pytest.raises(InvalidInputError, match="int4"):
         model.encode(TEXTS, precision="int4")  # type: ignore[arg-type]
-
-
-def test_quantize_clips_to_the_range() -> None:
-    vectors = np.zeros((2, 1024), dtype=np.float32)
-    vectors[0, :3] = 0.25, -0.25, 0.001
-    vectors[1, :2] = 0.9, -0.3
-    assert quantize(vectors, "int8")[:, :3].tolist() == [[127, -127, 1], [127, -127, 0]]
-    assert quantize(vectors, "uint8")[:, :3].tolist() == [[255, 1, 129], [255, 1, 128]]
 
 
 def test_prompts(tiny: Path, tmp_path: Path) -> None:
