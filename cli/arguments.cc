@@ -86,12 +86,13 @@ Examples:
   bgem3 info --model ./minilm --json
 )";
 
-constexpr const char* kSearchHelp = R"(Rank the texts of a corpus by cosine similarity to queries.
+constexpr const char* kSearchHelp = R"(Rank the texts of a corpus by their similarity to queries.
 
 Examples:
   bgem3 search passages.txt --query "how deep is the sea"
   bgem3 search corpus.jsonl --query "tides" --query "moon" --top 3 --json
   bgem3 search corpus.jsonl --embeddings vectors.npy --query "tides"   # vectors of `bgem3 embed corpus.jsonl -o ...`
+  bgem3 search corpus.jsonl --mode hybrid --weights 1,0.3,1 --query "tides"     # bge-m3's three outputs, weighted
   bgem3 search passages.txt --model ./e5 --query-prompt "query: " --passage-prompt "passage: " --query "tides"
 )";
 
@@ -268,6 +269,29 @@ Outputs parse_outputs(const std::string& given) {
   return outputs;
 }
 
+// "1,0.3,1" as the weights of dense, sparse and multi.
+HybridWeights parse_weights(const std::string& given) {
+  HybridWeights weights;
+  const char* at = given.data();
+  const char* const end = at + given.size();
+  bool good = true;
+  for (double* weight : {&weights.dense, &weights.sparse, &weights.colbert}) {
+    const auto [behind, error] = std::from_chars(at, end, *weight);
+    const bool last = weight == &weights.colbert;
+    good = good && error == std::errc() && *weight >= 0 && *weight <= 1e6 &&
+           (last ? behind == end : behind != end && *behind == ',');
+    if (!good) break;
+    at = behind + 1;
+  }
+  if (!good || weights.dense + weights.sparse + weights.colbert <= 0) {
+    throw UsageError(
+        fmt::format("--weights: expected three numbers from 0 to 1000000, not all 0, for dense, sparse and multi, such "
+                    "as 1,0.3,1, found '{}'",
+                    given));
+  }
+  return weights;
+}
+
 void add_output(CLI::App& app, std::string& output, bool& overwrite, const char* description) {
   app.add_option("-o,--output", output, description)->type_name("FILE");
   app.add_flag("--overwrite", overwrite, "Replace the output if it is there");
@@ -368,8 +392,18 @@ CLI::App* add_search(CLI::App& program, SearchArguments& args) {
       ->type_name("TEXT");
   count(*app, "--top", args.top, size_t{1} << 20, "Results for each query")->capture_default_str()->type_name("N");
   app->add_option("--embeddings", args.embeddings,
-                  "Vectors of the corpus (`bgem3 embed CORPUS -o FILE.npy`) [computed]")
-      ->type_name("FILE.npy");
+                  "What `bgem3 embed CORPUS -o FILE` wrote: .npy, .npz or .jsonl [computed]")
+      ->type_name("FILE");
+  choice<SearchMode>(*app, "--mode", args.rule.mode,
+                     {{"dense", SearchMode::dense},
+                      {"sparse", SearchMode::sparse},
+                      {"multi", SearchMode::multi},
+                      {"hybrid", SearchMode::hybrid}},
+                     "What texts are ranked by: cosine, lexical matching, MaxSim, or the mean of all three [dense]");
+  app->add_option_function<std::string>(
+         "--weights", [&args](const std::string& given) { args.rule.weights = parse_weights(given); },
+         "--mode hybrid: the weights of dense, sparse and multi; what has 0 is not needed [1,1,1]")
+      ->type_name("D,S,M");
   app->add_option("--query-prompt", args.query_prompt, "Put this in front of every query")->type_name("TEXT");
   app->add_option("--passage-prompt", args.passage_prompt, "Put this in front of every text of the corpus")
       ->type_name("TEXT");
@@ -407,9 +441,9 @@ void exclusive(const CLI::App& app, const char* one, const char* other) {
 }
 
 // Refuses an option that would change nothing.
-void only_for(const CLI::App& app, const char* option, bool asked, const char* outputs) {
+void only_for(const CLI::App& app, const char* option, bool asked, const char* outputs, const char* by = "--outputs") {
   if (asked || app.count(option) == 0) return;
-  throw UsageError(fmt::format("{} is for {} output, which --outputs does not ask for", option, outputs));
+  throw UsageError(fmt::format("{} is for {} output, which {} does not ask for", option, outputs, by));
 }
 
 // CLI11's messages may have several lines.
@@ -488,6 +522,12 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
     return chunk;
   }
   if (search_app->parsed()) {
+    if (search.rule.mode != SearchMode::hybrid && search_app->count("--weights") > 0) {
+      throw UsageError("--weights is for --mode hybrid");
+    }
+    const Outputs outputs = search.rule.outputs();
+    only_for(*search_app, "--pooling", outputs.dense, "dense", "--mode");
+    only_for(*search_app, "--truncate-dim", outputs.dense || outputs.multi, "dense or multi", "--mode");
     if (would_wait(search.input)) return ShowText{program.help()};
     return search;
   }

@@ -9,6 +9,7 @@
 
 #include "bgem3/chunker.h"
 #include "bgem3/options.h"
+#include "ranking.h"
 #include "rejections.h"
 #include "text_reader.h"
 
@@ -62,11 +63,12 @@ struct InfoArguments {
 struct SearchArguments {
   InputOptions input;
   OpenOptions open;
-  EmbedOptions embed;  // of queries and passages; `prompt` stays empty
+  EmbedOptions embed;  // of queries and passages; `prompt` and `outputs` are not set
   std::vector<std::string> queries;
   std::string query_prompt;
   std::string passage_prompt;
-  std::string embeddings;  // an .npy of the corpus; "": embed it
+  std::string embeddings;  // what `embed` wrote of the corpus; "": embed it
+  ScoreRule rule;
   size_t top = 10;
   OnError on_error = OnError::fail;
   bool json = false;

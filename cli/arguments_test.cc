@@ -154,6 +154,35 @@ TEST(Arguments, SearchTakesSeveralQueriesAndOneCorpus) {
   usage_error({"search", "one.txt", "two.txt", "--query", "q"});
 }
 
+TEST(Arguments, SearchComputesWhatItsModeNeeds) {
+  const auto rule = [](std::vector<const char*> more) {
+    std::vector<const char*> all = {"search", "--query", "q"};
+    all.insert(all.end(), more.begin(), more.end());
+    return std::get<SearchArguments>(parse(all)).rule;
+  };
+  EXPECT_EQ(rule({}).mode, SearchMode::dense);
+  EXPECT_EQ(rule({}).outputs(), Outputs());
+  EXPECT_EQ(rule({"--mode", "sparse"}).outputs(), (Outputs{.dense = false, .sparse = true}));
+  EXPECT_EQ(rule({"--mode", "multi"}).outputs(), (Outputs{.dense = false, .multi = true}));
+  EXPECT_EQ(rule({"--mode", "hybrid"}).outputs(), (Outputs{.dense = true, .sparse = true, .multi = true}));
+  const ScoreRule weighted = rule({"--mode", "hybrid", "--weights", "1,0.25,0"});
+  EXPECT_EQ(weighted.outputs(), (Outputs{.dense = true, .sparse = true}));
+  EXPECT_EQ(weighted.weights.dense, 1);
+  EXPECT_EQ(weighted.weights.sparse, 0.25);
+  EXPECT_EQ(weighted.weights.colbert, 0);
+  for (const char* bad : {"", "1", "1,1", "1,1,1,1", "1,,1", "1,1,", "1,1,x", "1,1,1x", "0,0,0", "-1,1,1", "nan,1,1",
+                          "1,inf,1", "1 1 1", "1,1,1e99"}) {
+    EXPECT_TRUE(contains(usage_error({"search", "--query", "q", "--mode", "hybrid", "--weights", bad}), "--weights: "))
+        << bad;
+  }
+  EXPECT_TRUE(
+      contains(usage_error({"search", "--query", "q", "--weights", "1,1,1"}), "--weights is for --mode hybrid"));
+  EXPECT_TRUE(contains(usage_error({"search", "--query", "q", "--mode", "colbert"}), "dense|sparse|multi|hybrid"));
+  EXPECT_TRUE(contains(usage_error({"search", "--query", "q", "--mode", "sparse", "--truncate-dim", "8"}),
+                       "--truncate-dim is for dense or multi output, which --mode"));
+  usage_error({"search", "--query", "q", "--mode", "multi", "--pooling", "cls"});
+}
+
 TEST(Arguments, TokenizeAndInfo) {
   const auto tokenize = std::get<TokenizeArguments>(parse({"tokenize", "-", "--max-length", "9"}));
   EXPECT_EQ(tokenize.max_tokens, 9u);

@@ -4,21 +4,17 @@
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #include "npy.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
-#include "failure.h"
 #include "unicode.h"
 
 namespace bgem3::cli {
@@ -30,7 +26,12 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr size_t kHeaderBytes = 128;         // room for any shape, so that it can be completed at the end
 constexpr size_t kLongestHeader = 64 << 10;  // of files that we read
-constexpr size_t kReadBytes = size_t{1} << 20;
+
+size_t value_bytes(std::string_view type) { return static_cast<size_t>(type.back() - '0'); }
+
+std::string type_name(std::string_view type) {
+  return fmt::format("{}{}", type[1] == 'f' ? "float" : "int", 8 * value_bytes(type));
+}
 
 // The header's Python literal, piece by piece. Every function says whether the piece was there.
 class Literal {
@@ -110,63 +111,45 @@ void NpyWriter::publish() {
   file_.publish();
 }
 
-NpyReader::NpyReader(const std::string& path)
-    : path_(path), fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-  try {
-    struct stat status;
-    if (fd_ < 0 || fstat(fd_, &status) != 0) fail(std::strerror(errno));
-    if (!S_ISREG(status.st_mode)) fail("not a plain file");
+NpyReader::NpyReader(std::unique_ptr<ByteSource> source, std::string_view type, size_t dimensions)
+    : source_(std::move(source)) {
+  unsigned char start[12];
+  source_->read(start, 10);
+  if (std::memcmp(start, kMagic.data(), kMagic.size()) != 0)
+    fail("not an .npy file: it does not begin with \\x93NUMPY");
+  if (start[6] < 1 || start[6] > 3) fail(fmt::format("format version {}, expected 1, 2 or 3", start[6]));
+  size_t header_bytes = start[8] | static_cast<size_t>(start[9]) << 8;
+  size_t data_begin = 10 + header_bytes;
+  if (start[6] > 1) {
+    source_->read(start + 10, 2);
+    header_bytes |= static_cast<size_t>(start[10]) << 16 | static_cast<size_t>(start[11]) << 24;
+    data_begin = 12 + header_bytes;
+  }
+  if (header_bytes > kLongestHeader) fail(fmt::format("a header of {} bytes", header_bytes));
+  std::string header(header_bytes, '\0');
+  source_->read(header.data(), header.size());
+  parse_header(header, type, dimensions);
 
-    unsigned char start[12];
-    read_exactly(start, 10);
-    if (std::memcmp(start, kMagic.data(), kMagic.size()) != 0)
-      fail("not an .npy file: it does not begin with \\x93NUMPY");
-    if (start[6] < 1 || start[6] > 3) fail(fmt::format("format version {}, expected 1, 2 or 3", start[6]));
-    size_t header_bytes = start[8] | static_cast<size_t>(start[9]) << 8;
-    size_t data_begin = 10 + header_bytes;
-    if (start[6] > 1) {
-      read_exactly(start + 10, 2);
-      header_bytes |= static_cast<size_t>(start[10]) << 16 | static_cast<size_t>(start[11]) << 24;
-      data_begin = 12 + header_bytes;
-    }
-    if (header_bytes > kLongestHeader) fail(fmt::format("a header of {} bytes", header_bytes));
-    std::string header(header_bytes, '\0');
-    read_exactly(header.data(), header.size());
-    parse_header(header);
-
-    size_t data_bytes = 0;
-    if (__builtin_mul_overflow(rows_, columns_, &data_bytes) ||
-        __builtin_mul_overflow(data_bytes, sizeof(float), &data_bytes) ||
-        __builtin_add_overflow(data_bytes, data_begin, &data_bytes)) {
-      fail(fmt::format("shape ({}, {}) is too large", rows_, columns_));
-    }
-    if (static_cast<uint64_t>(status.st_size) != data_bytes) {
-      fail(fmt::format("shape ({}, {}) makes {} bytes, the file has {}", rows_, columns_, data_bytes, status.st_size));
-    }
-  } catch (...) {
-    if (fd_ >= 0) close(fd_);
-    throw;
+  const std::string shape = dimensions == 1 ? fmt::format("({},)", rows_) : fmt::format("({}, {})", rows_, columns_);
+  uint64_t total_bytes = 0;
+  if (__builtin_mul_overflow(rows_, columns_, &bytes_left_) ||
+      __builtin_mul_overflow(bytes_left_, value_bytes(type), &bytes_left_) ||
+      __builtin_add_overflow(bytes_left_, data_begin, &total_bytes)) {
+    fail(fmt::format("shape {} is too large", shape));
+  }
+  if (source_->size_bytes() != total_bytes) {
+    fail(fmt::format("shape {} makes {} bytes, the file has {}", shape, total_bytes, source_->size_bytes()));
   }
 }
 
-NpyReader::~NpyReader() { close(fd_); }
-
-void NpyReader::fail(std::string_view problem) const {
-  throw InputError(fmt::format("cannot read {}: {}", path_, problem));
+bool NpyReader::read(void* to, size_t bytes) {
+  if (bytes > bytes_left_) return false;
+  source_->read(to, bytes);
+  bytes_left_ -= bytes;
+  return true;
 }
 
-void NpyReader::read_exactly(void* to, size_t bytes) {
-  size_t done = 0;
-  while (done < bytes) {
-    const ssize_t count = read(fd_, static_cast<char*>(to) + done, bytes - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(std::strerror(errno));
-    if (count == 0) fail("the file ends too early");
-    done += static_cast<size_t>(count);
-  }
-}
-
-void NpyReader::parse_header(std::string_view header) {
+void NpyReader::parse_header(std::string_view header, std::string_view type, size_t dimensions) {
   Literal literal(header);
   bool has_type = false, has_order = false, has_shape = false;
   bool good = literal.take("{");
@@ -175,10 +158,10 @@ void NpyReader::parse_header(std::string_view header) {
     good = key && literal.take(":");
     if (!good) break;
     if (*key == "descr" && !has_type) {
-      const auto type = literal.string();
-      if (!type || *type != "<f4") {
-        fail(fmt::format("expected float32 ('<f4'), found {}",
-                         type ? "'" + printable(*type) + "'" : "a structured type"));
+      const auto found = literal.string();
+      if (!found || *found != type) {
+        fail(fmt::format("expected {} ('{}'), found {}", type_name(type), type,
+                         found ? "'" + printable(*found) + "'" : "a structured type"));
       }
       has_type = true;
     } else if (*key == "fortran_order" && !has_order) {
@@ -197,8 +180,11 @@ void NpyReader::parse_header(std::string_view header) {
           continue;
         break;
       }
-      if (good && shape.size() != 2) fail(fmt::format("expected two dimensions, found {}", shape.size()));
-      if (good) rows_ = shape[0], columns_ = shape[1];
+      if (good && shape.size() != dimensions) {
+        fail(fmt::format("expected {}, found {}", dimensions == 1 ? "one dimension" : "two dimensions", shape.size()));
+      }
+      if (good) rows_ = shape[0];
+      if (good && dimensions == 2) columns_ = shape[1];
       has_shape = good;
     } else {
       good = false;
@@ -211,21 +197,6 @@ void NpyReader::parse_header(std::string_view header) {
   if (!good || !literal.at_end() || !has_type || !has_order || !has_shape) {
     fail("the header is not a dictionary of descr, fortran_order and shape");
   }
-}
-
-bool NpyReader::read_row(std::span<float> row) {
-  if (next_row_ == rows_) return false;
-  const size_t row_bytes = columns_ * sizeof(float);
-  if (buffer_at_ == buffer_.size() && row_bytes > 0) {
-    const size_t rows = std::min(rows_ - next_row_, std::max<size_t>(1, kReadBytes / row_bytes));
-    buffer_.resize(rows * row_bytes);
-    read_exactly(buffer_.data(), buffer_.size());
-    buffer_at_ = 0;
-  }
-  if (row_bytes > 0) std::memcpy(row.data(), buffer_.data() + buffer_at_, row_bytes);
-  buffer_at_ += row_bytes;
-  ++next_row_;
-  return true;
 }
 
 }  // namespace bgem3::cli

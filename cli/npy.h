@@ -1,12 +1,14 @@
-// Matrices of float32 in NumPy's .npy format, C order, little-endian: written row by row, read row by row.
+// Arrays in NumPy's .npy format, C order, little-endian: written row by row, read front to back.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "byte_source.h"
 #include "output.h"
 
 namespace bgem3::cli {
@@ -33,33 +35,33 @@ class NpyWriter {
   size_t rows_ = 0;
 };
 
-// Reads what NpyWriter and numpy.save write. Throws InputError for anything that is not float32 ('<f4'), C order, two
-// dimensions and exactly as long as its header says.
+// Reads an array of numbers front to back. Throws InputError for anything that is not of the type and the number of
+// dimensions that are expected, in C order, and exactly as long as its header says.
 class NpyReader {
  public:
-  explicit NpyReader(const std::string& path);
-  ~NpyReader();
-  NpyReader(const NpyReader&) = delete;
-  NpyReader& operator=(const NpyReader&) = delete;
+  // type: "<f4", "<i4" or "<i8", that of what will be read. dimensions: 1 or 2.
+  NpyReader(std::unique_ptr<ByteSource> source, std::string_view type, size_t dimensions);
+  // A file of float32 [rows, columns]: what NpyWriter and numpy.save write.
+  explicit NpyReader(const std::string& path) : NpyReader(open_file(path), "<f4", 2) {}
 
   size_t rows() const { return rows_; }
-  size_t columns() const { return columns_; }
+  size_t columns() const { return columns_; }  // 1 for one dimension
 
-  // The next row; false after the last one.
-  bool read_row(std::span<float> row);  // [columns]
+  // The next values in their order; false, and nothing is read, if fewer are left.
+  bool read(std::span<float> values) { return read(values.data(), values.size_bytes()); }
+  bool read(std::span<int32_t> values) { return read(values.data(), values.size_bytes()); }
+  bool read(std::span<int64_t> values) { return read(values.data(), values.size_bytes()); }
+
+  [[noreturn]] void fail(std::string_view problem) const { source_->fail(problem); }
 
  private:
-  [[noreturn]] void fail(std::string_view problem) const;
-  void read_exactly(void* to, size_t bytes);
-  void parse_header(std::string_view header);
+  bool read(void* to, size_t bytes);
+  void parse_header(std::string_view header, std::string_view type, size_t dimensions);
 
-  std::string path_;
-  int fd_;
+  std::unique_ptr<ByteSource> source_;
   size_t rows_ = 0;
-  size_t columns_ = 0;
-  size_t next_row_ = 0;
-  std::string buffer_;  // whole rows
-  size_t buffer_at_ = 0;
+  size_t columns_ = 1;
+  uint64_t bytes_left_ = 0;
 };
 
 }  // namespace bgem3::cli

@@ -61,13 +61,13 @@ TEST_F(NpyTest, RoundTrip) {
   ASSERT_EQ(reader.rows(), 3u);
   ASSERT_EQ(reader.columns(), 3u);
   std::vector<float> row(3);
-  ASSERT_TRUE(reader.read_row(row));
+  ASSERT_TRUE(reader.read(row));
   EXPECT_EQ(std::memcmp(row.data(), rows.data(), 12), 0);
-  ASSERT_TRUE(reader.read_row(row));
+  ASSERT_TRUE(reader.read(row));
   for (float x : row) EXPECT_TRUE(std::isnan(x));
-  ASSERT_TRUE(reader.read_row(row));
+  ASSERT_TRUE(reader.read(row));
   EXPECT_EQ(std::memcmp(row.data(), rows.data() + 3, 12), 0);
-  EXPECT_FALSE(reader.read_row(row));
+  EXPECT_FALSE(reader.read(row));
 }
 
 TEST_F(NpyTest, ManyRows) {
@@ -82,11 +82,11 @@ TEST_F(NpyTest, ManyRows) {
   writer.publish();
   NpyReader reader(file);
   for (size_t r = 0; r < kRows; ++r) {
-    ASSERT_TRUE(reader.read_row(row));
+    ASSERT_TRUE(reader.read(row));
     ASSERT_EQ(row[0], static_cast<float>(r * kColumns));
     ASSERT_EQ(row[kColumns - 1], static_cast<float>(r * kColumns + kColumns - 1));
   }
-  EXPECT_FALSE(reader.read_row(row));
+  EXPECT_FALSE(reader.read(row));
 }
 
 TEST_F(NpyTest, NoRows) {

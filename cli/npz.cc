@@ -17,6 +17,7 @@
 
 #include "failure.h"
 #include "npy.h"
+#include "unicode.h"
 
 namespace bgem3::cli {
 
@@ -44,6 +45,55 @@ la_ssize_t write_to_target(archive*, void* data, const void* bytes, size_t size)
 void check(archive* zip, la_ssize_t result) {
   if (result < ARCHIVE_OK) throw OutputError(fmt::format("cannot write the archive: {}", archive_error_string(zip)));
 }
+
+class ZipEntry : public ByteSource {
+ public:
+  ZipEntry(const std::string& path, const std::string& name)
+      : ByteSource(path), zip_(archive_read_new(), archive_read_free) {
+    // By its table of contents: a file that was cut short has none.
+    must_be_ok(archive_read_support_format_zip_seekable(zip_.get()));
+    must_be_ok(archive_read_open_filename(zip_.get(), path.c_str(), kCopyBytes));
+    archive_entry* entry = nullptr;
+    for (int result; (result = archive_read_next_header(zip_.get(), &entry)) != ARCHIVE_EOF;) {
+      must_be_ok(result);
+      const char* const found = archive_entry_pathname(entry);
+      if (!found || name != found) continue;
+      name_ = path + ": " + name;
+      found_ = true;
+      size_bytes_ = left_ = static_cast<uint64_t>(archive_entry_size(entry));
+      break;
+    }
+  }
+
+  bool found() const { return found_; }
+
+  void read(void* to, size_t bytes) override {
+    if (bytes > left_) fail("the array ends too early");
+    for (size_t done = 0; done < bytes;) {
+      const la_ssize_t count = archive_read_data(zip_.get(), static_cast<char*>(to) + done, bytes - done);
+      if (count <= 0) fail_damaged(count);
+      done += static_cast<size_t>(count);
+    }
+    left_ -= bytes;
+    char more;  // libarchive compares the checksum when it is asked for what follows
+    if (left_ > 0 || bytes == 0) return;
+    if (const la_ssize_t count = archive_read_data(zip_.get(), &more, 1); count != 0) fail_damaged(count);
+  }
+
+ private:
+  void must_be_ok(int result) const {
+    if (result != ARCHIVE_OK) fail_damaged(result);
+  }
+  [[noreturn]] void fail_damaged(la_ssize_t result) const {
+    const char* const reason = result < 0 ? archive_error_string(zip_.get()) : "another size than it says";
+    fail(fmt::format("not a zip archive, or a damaged one ({}); make it again with bgem3 embed",
+                     reason ? printable(reason) : "no reason given"));
+  }
+
+  std::unique_ptr<archive, decltype(&archive_read_free)> zip_;
+  bool found_ = false;
+  uint64_t left_ = 0;
+};
 
 }  // namespace
 
@@ -116,6 +166,12 @@ void NpzWriter::publish() {
     }
   }
   file.publish();
+}
+
+std::unique_ptr<ByteSource> open_npz_array(const std::string& path, const std::string& name) {
+  open_file(path);  // a plain file, or this says what it is
+  auto entry = std::make_unique<ZipEntry>(path, name + ".npy");
+  return entry->found() ? std::move(entry) : nullptr;
 }
 
 }  // namespace bgem3::cli

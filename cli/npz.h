@@ -1,4 +1,5 @@
-// Several arrays of one run in NumPy's .npz format: a zip archive of .npy files, uncompressed. Start at NpzWriter.
+// Several arrays of one run in NumPy's .npz format: a zip archive of .npy files, uncompressed. Start at NpzWriter
+// and open_npz_array.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "byte_source.h"
 #include "output.h"
 
 struct archive;
@@ -55,5 +57,10 @@ class NpzWriter {
   std::string path_;
   std::deque<Array> arrays_;
 };
+
+// The array `name` of an .npz, as NpzWriter and numpy.savez write them (numpy.savez_compressed too), for an NpyReader;
+// null if the file does not have it. Every array is read by itself, so several can be read side by side; its checksum
+// is looked at behind its last byte. Throws InputError for a file that is no zip archive, or damaged.
+std::unique_ptr<ByteSource> open_npz_array(const std::string& path, const std::string& name);
 
 }  // namespace bgem3::cli

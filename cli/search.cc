@@ -1,10 +1,9 @@
-// bgem3 search: every text of the corpus is scored once against all queries, as it streams by; only the best are kept.
+// bgem3 search: every text of the corpus streams by once, with outputs computed or read from a file.
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
 #include <iterator>
+#include <memory>
 #include <vector>
 
 #include "bgem3/embedder.h"
@@ -12,8 +11,8 @@
 #include "embed_stream.h"
 #include "failure.h"
 #include "json_writer.h"
-#include "npy.h"
-#include "top_list.h"
+#include "ranking.h"
+#include "stored_outputs.h"
 #include "unicode.h"
 
 namespace bgem3::cli {
@@ -22,30 +21,10 @@ namespace {
 
 constexpr size_t kShownCharacters = 200;  // of a text, for people; --json has all of it
 
-// The queries with their vectors and their best texts so far.
-class Ranking : public VectorSink {
- public:
-  Ranking(const EmbedResult& queries, size_t top) : queries_(queries), lists_(queries.texts(), TopList(top)) {}
-
-  void add(const Record& record, std::span<const float> vector) {
-    for (size_t q = 0; q < lists_.size(); ++q) {
-      const double score = cosine(queries_[q].dense, vector);
-      if (lists_[q].wants(score, record.row)) lists_[q].add({score, record.row, record.id, record.text});
-    }
-  }
-  void accept(const Record& record, const Embedding& embedding) override { add(record, embedding.dense); }
-  void reject(const Record&) override {}
-
-  std::vector<Hit> take(size_t query) { return lists_[query].take(); }
-
- private:
-  const EmbedResult& queries_;
-  std::vector<TopList> lists_;
-};
-
 EmbedResult embed_queries(const Embedder& embedder, const SearchArguments& arguments) {
   EmbedOptions options = arguments.embed;
   options.prompt = arguments.query_prompt;
+  options.outputs = arguments.rule.outputs();
   EmbedResult result = embedder.embed(arguments.queries, options);
   for (size_t q = 0; q < result.texts(); ++q) {
     if (result[q].error) throw InputError(fmt::format("query {}: {}", q + 1, result[q].error_message));
@@ -53,30 +32,24 @@ EmbedResult embed_queries(const Embedder& embedder, const SearchArguments& argum
   return result;
 }
 
-// Pairs the texts of the corpus with the rows of the file. A row with NaN is a text that `embed` rejected.
-void rank_stored(TextReader& reader, NpyReader& vectors, const std::string& name, Rejections& rejections,
-                 Progress& progress, const Signals& signals, Ranking& ranking) {
-  std::vector<float> row(vectors.columns());
+// Pairs the texts of the corpus with what the file has of them.
+void rank_stored(TextReader& reader, StoredOutputs& stored, Rejections& rejections, Progress& progress,
+                 const Signals& signals, Ranking& ranking) {
   Record record;
-  size_t texts = 0;
+  Embedding outputs;
   while (true) {
     const ReadResult result = signals.received() != 0 ? ReadResult::stopped : reader.next(record);
     if (result == ReadResult::stopped) throw Interrupted(signals.received(), "nothing was printed");
     if (result == ReadResult::end) break;
-    ++texts;
-    if (!vectors.read_row(row)) continue;  // count the texts for the message
-    const bool finite = std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); });
-    if (record.reason.empty() && !finite) record.reason = fmt::format("its row in {} is not finite", name);
-    if (record.reason.empty()) {
-      ranking.add(record, row);
+    std::string reason = stored.next(record, outputs);
+    if (!record.reason.empty()) reason = record.reason;
+    if (reason.empty()) {
+      ranking.accept(record, outputs);
     } else {
-      rejections.add(record, record.reason, progress);
+      rejections.add(record, reason, progress);
     }
   }
-  if (texts != vectors.rows()) {
-    throw InputError(fmt::format("{} has {} rows, the corpus has {} texts; make it again with bgem3 embed", name,
-                                 vectors.rows(), texts));
-  }
+  stored.finish();
 }
 
 void append_json(std::string& out, const std::string& query, size_t rank, const Hit& hit) {
@@ -95,31 +68,30 @@ void append_text(std::string& out, size_t rank, const Hit& hit) {
 
 int run_search(const SearchArguments& arguments, Signals& signals) {
   TextReader reader(arguments.input, signals.fd());
-  std::optional<NpyReader> vectors;
-  if (!arguments.embeddings.empty()) vectors.emplace(arguments.embeddings);
+  std::unique_ptr<StoredOutputs> stored;
+  if (!arguments.embeddings.empty()) stored = open_stored_outputs(arguments.embeddings, arguments.rule.outputs());
   Rejections rejections(arguments.on_error, "", false, arguments.input.files);
 
   const Embedder embedder = Embedder::open(arguments.open);
   const EmbedResult queries = embed_queries(embedder, arguments);
-  if (vectors && vectors->columns() != queries.dimensions()) {
-    throw UsageError(
-        fmt::format("{} has vectors of {} dimensions, {} makes {}; pass the model and --truncate-dim it was made with",
-                    arguments.embeddings, vectors->columns(), embedder.info().name, queries.dimensions()));
-  }
+  if (stored) stored->check_model(embedder.info(), queries.dimensions());
 
   signals.hold();
   Progress progress(arguments.quiet, can_draw());
   report_engine(embedder.info(), arguments.quiet, progress);
-  Ranking ranking(queries, arguments.top);
-  if (vectors) {
-    rank_stored(reader, *vectors, arguments.embeddings, rejections, progress, signals, ranking);
+  Ranking ranking(queries, arguments.rule, arguments.top,
+                  {.threads = arguments.open.threads, .isa = arguments.open.isa});
+  if (stored) {
+    rank_stored(reader, *stored, rejections, progress, signals, ranking);
   } else {
     EmbedOptions options = arguments.embed;
     options.prompt = arguments.passage_prompt;
+    options.outputs = arguments.rule.outputs();
     const StreamCounts counts = embed_stream(reader, embedder, options, rejections, ranking, progress, signals);
     report_counts(counts, rejections, arguments.quiet, progress);
     if (counts.stopped) throw Interrupted(signals.received(), "nothing was printed");
   }
+  ranking.finish();
 
   OutputFile out = OutputFile::standard();
   for (size_t q = 0; q < arguments.queries.size(); ++q) {
