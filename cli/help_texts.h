@@ -1,0 +1,89 @@
+// What the commands' help says beside their options: a first line, and examples.
+#pragma once
+
+namespace bgem3::cli {
+
+inline constexpr const char* kProgramHelp = R"(Text to vectors on the CPU: bge-m3 and BERT sentence encoders.
+
+Examples:
+  bgem3 embed texts.txt -o vectors.npy            one vector a line
+  bgem3 embed --model ./minilm < texts.txt        to standard output, as JSON lines
+  bgem3 search passages.txt --query "how deep is the sea" --top 5
+  bgem3 tokenize texts.txt | head                 token ids and byte offsets
+  bgem3 chunk book.md > chunks.jsonl              a document in parts that fit the model
+  bgem3 info --json                               the model, its files, this machine
+)";
+
+inline constexpr const char* kProgramFooter =
+    R"(Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some records were rejected; 4 output cannot be written;
+5 model cannot be loaded; 130, 143 stopped by SIGINT, SIGTERM.
+Results go to standard output, messages to standard error.)";
+
+inline constexpr const char* kEmbedHelp = R"(Embed texts: one vector for each line or JSONL record.
+
+Examples:
+  bgem3 embed texts.txt -o vectors.npy
+  bgem3 embed texts.txt --outputs dense,sparse,multi -o vectors.npz    # all three of bge-m3, from one pass
+  bgem3 embed corpus.jsonl --text-field body --id-field doc_id -o vectors.jsonl
+  cat texts.txt | bgem3 embed --model ./minilm --threads 4 > vectors.jsonl
+  bgem3 embed book.md --chunk 512 -o vectors.npy           # in chunks; vectors.chunks.jsonl has each row's
+  bgem3 embed dirty.jsonl --on-error skip -o vectors.npy   # bad records: vectors.rejected.jsonl
+)";
+
+inline constexpr const char* kInputFooter =
+    R"(Input: files are read one after the other; - is standard input. With --input-format auto, names that end in
+.jsonl or .ndjson are JSONL; of other inputs but .txt and .md, those whose first line begins with '{'. What is not JSONL
+is lines, or a document where documents are chunked. As lines, every line is a text, empty ones too. As document, the
+whole file is one text with the file's name as its id. As JSONL, blank lines are passed over, a record without an id
+gets its row (from 0, over all files), and records that are not valid UTF-8 are always rejected. A line or document may
+have 64 MiB.)";
+
+inline constexpr const char* kTokenizeHelp =
+    R"(Show how texts become tokens: JSON lines with id, ids, tokens, offsets (bytes) and truncated.
+
+Examples:
+  bgem3 tokenize texts.txt
+  echo "Hello world" | bgem3 tokenize --model ./minilm
+  bgem3 tokenize corpus.jsonl --max-length 512 -o tokens.jsonl
+)";
+
+inline constexpr const char* kChunkHelp =
+    R"(Cut documents into chunks that fit a model.
+
+JSON lines: id, document, index, text, tokens, type, bytes, characters, headings. A file is one document, in JSONL each
+record is one.
+
+Examples:
+  bgem3 chunk book.md
+  bgem3 chunk corpus.jsonl --max 256 --overlap 32 -o chunks.jsonl
+  bgem3 chunk notes.txt --unit characters --max 2000      # needs no model
+)";
+
+inline constexpr const char* kInfoHelp =
+    R"(Show a model and how it would run here: sizes, files and hashes, precision, instruction sets, threads.
+
+Examples:
+  bgem3 info
+  bgem3 info --model ./minilm --json
+)";
+
+inline constexpr const char* kSearchHelp = R"(Rank the texts of a corpus by their similarity to queries.
+
+Examples:
+  bgem3 search passages.txt --query "how deep is the sea"
+  bgem3 search corpus.jsonl --query "tides" --query "moon" --top 3 --json
+  bgem3 search corpus.jsonl --embeddings vectors.npy --query "tides"   # vectors of `bgem3 embed corpus.jsonl -o ...`
+  bgem3 search corpus.jsonl --mode hybrid --weights 1,0.3,1 --query "tides"     # bge-m3's three outputs, weighted
+  bgem3 search passages.txt --model ./e5 --query-prompt "query: " --passage-prompt "passage: " --query "tides"
+)";
+
+inline constexpr const char* kHistoryHelp =
+    R"(Show the calls that a generator wrote to its history_path, and the latest beside the median of those before.
+
+Examples:
+  bgem3 history calls.db
+  bgem3 history calls.db --last 100 --plot calls.svg
+  bgem3 history calls.db --json
+)";
+
+}  // namespace bgem3::cli
