@@ -11,7 +11,7 @@
 
 #include "base/sha256.h"
 #include "bgem3/history.h"
-#include "embedder/test_model.h"
+#include "embedder/test_embedder.h"
 
 namespace bgem3 {
 namespace {
@@ -30,15 +30,6 @@ class GeneratorTest : public testing::Test {
   size_t events(std::string_view name) const {
     return static_cast<size_t>(
         std::count_if(events_.begin(), events_.end(), [&](const Event& event) { return event.name == name; }));
-  }
-  template <typename Error>
-  static std::string message_of(const std::function<void()>& function) {
-    try {
-      function();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "nothing was thrown";
   }
 
   TestModel model_;
