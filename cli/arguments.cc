@@ -149,8 +149,7 @@ void add_special_tokens_rule(CLI::App& app, SpecialTokensInText& special) {
 }
 
 void add_text_rules(CLI::App& app, size_t& max_tokens, SpecialTokensInText& special, InvalidUtf8& invalid) {
-  count(app, "--max-length", max_tokens, size_t{1} << 40,
-        "Most tokens of a text; longer ones are truncated [the model's limit]")
+  count(app, "--max-length", max_tokens, size_t{1} << 40, "Most tokens of a text [the model's limit]")
       ->type_name("TOKENS");
   add_special_tokens_rule(app, special);
   choice<InvalidUtf8>(app, "--invalid-utf8", invalid,
@@ -160,6 +159,9 @@ void add_text_rules(CLI::App& app, size_t& max_tokens, SpecialTokensInText& spec
 
 void add_vector_rules(CLI::App& app, EmbedOptions& embed) {
   add_text_rules(app, embed.max_tokens, embed.special_tokens_in_text, embed.invalid_utf8);
+  choice<LongText>(app, "--long-text", embed.long_text,
+                   {{"truncate", LongText::truncate}, {"windows", LongText::windows}},
+                   "A text of more tokens: cut it off, or average overlapping windows [truncate]");
   choice<std::optional<Pooling>>(app, "--pooling", embed.pooling, {{"cls", Pooling::cls}, {"mean", Pooling::mean}},
                                  "How token vectors become one [the model's own]");
   count(app, "--truncate-dim", embed.truncate_dim, size_t{1} << 20, "Keep the first dimensions only [all]")
@@ -246,6 +248,9 @@ CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
          "Texts are whole documents: embed each in chunks of at most so many tokens")
       ->check(CLI::Range(size_t{1}, kMostChunkSize).description(""))
       ->type_name("TOKENS");
+  app->add_flag("--late-chunking", args.late_chunking,
+                "With --chunk: each chunk with its whole document, which must fit the model, as its context")
+      ->needs("--chunk");
   add_machine(*app, args.open);
   add_run(*app, args.on_error, args.quiet);
   return app;

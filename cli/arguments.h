@@ -25,6 +25,7 @@ struct EmbedArguments {
   OpenOptions open;
   EmbedOptions embed;
   std::optional<ChunkingConfig> chunking;  // records are documents, to be embedded in chunks
+  bool late_chunking = false;              // each chunk with its whole document as context
   std::string prompt_name;
   bool prompt_given = false;  // --prompt, also an empty one: then the model's default prompt is not used
   std::string output;         // "" and "-": standard output

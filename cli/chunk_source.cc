@@ -23,6 +23,7 @@ void ChunkSource::read_chunks() {
     document_.reason = error.what();
     return;
   }
+  text_ = std::make_shared<const std::string>(std::move(document_.text));
   ++count_;
   empty_ += chunks_.empty();
 }
@@ -46,7 +47,7 @@ ReadResult ChunkSource::next(Record& record, bool wait) {
   record.id = json_string(chunk.metadata.chunk_id);
   record.has_own_id = true;
   record.text = std::move(chunk.content);
-  record.chunk = {document_.id, std::move(chunk.metadata)};
+  record.chunk = {document_.id, text_, next_ == chunks_.size(), std::move(chunk.metadata)};
   return ReadResult::record;
 }
 

@@ -32,8 +32,9 @@ class ChunkSource : public RecordSource {
   TextReader& documents_;
   const TextChunker& chunker_;
   Record document_;
-  std::vector<DocumentChunk> chunks_;  // of document_
-  size_t next_ = 0;                    // of chunks_
+  std::shared_ptr<const std::string> text_;  // of document_, once it is cut
+  std::vector<DocumentChunk> chunks_;        // of document_
+  size_t next_ = 0;                          // of chunks_
   size_t row_ = 0;
   size_t count_ = 0;
   size_t empty_ = 0;

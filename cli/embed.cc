@@ -72,7 +72,9 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   EmbedOptions options = arguments.embed;
   if (!arguments.prompt_given) options.prompt = find_prompt(embedder.info(), arguments.prompt_name);
   // Options that fit no text are refused here, before the output is touched.
-  const size_t dimensions = embedder.embed(std::span<const std::string_view>(), options).dimensions();
+  const size_t dimensions = arguments.late_chunking
+                                ? embedder.embed_spans("", {}, options).dimensions()
+                                : embedder.embed(std::span<const std::string_view>(), options).dimensions();
 
   std::optional<TextChunker> chunker;
   std::optional<ChunkSource> chunks;
@@ -91,7 +93,8 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
                                .vocabulary = embedder.info().config.vocab,
                                .chunks = chunks.has_value()});
   RecordSource& source = chunks ? static_cast<RecordSource&>(*chunks) : reader;
-  const StreamCounts counts = embed_stream(source, embedder, options, rejections, *sink, progress, signals);
+  const StreamCounts counts =
+      embed_stream(source, embedder, options, rejections, *sink, progress, signals, arguments.late_chunking);
   if (counts.stopped && appears_whole(kind)) {
     rejections.discard();
   } else {

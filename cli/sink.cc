@@ -46,6 +46,7 @@ class JsonlSink : public VectorSink {
     }
     json.key("tokens").value(embedding.tokens);
     json.key("truncated").value(embedding.truncated);
+    if (embedding.windows > 1) json.key("windows").value(embedding.windows);
     if (embedding.replaced_utf8 > 0) json.key("replaced_utf8").value(embedding.replaced_utf8);
     json.end_object();
     line_ += '\n';

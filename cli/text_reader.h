@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +32,9 @@ struct InputOptions {
 
 // Of a record that is a chunk of another record.
 struct ChunkOf {
-  std::string document;  // the id of that record, as JSON
+  std::string document;                     // the id of that record, as JSON
+  std::shared_ptr<const std::string> text;  // of that record
+  bool last = false;                        // of its chunks
   ChunkMetadata metadata;
 };
 

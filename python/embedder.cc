@@ -29,9 +29,9 @@ using Failure = std::tuple<size_t, std::string, std::string>;  // index, code, m
 using Sparse = std::tuple<Column<int64_t>, Column<uint32_t>, Column<float>>;
 // Of texts end to end: starts [texts + 1], vectors.
 using Multi = std::tuple<Column<int64_t>, Matrix>;
-// dense, sparse, multi (those that were asked for), tokens, truncated, replaced_utf8, failures
+// dense, sparse, multi (those that were asked for), tokens, truncated, windows, replaced_utf8, failures
 using Embedded = std::tuple<std::optional<Matrix>, std::optional<Sparse>, std::optional<Multi>, Column<int64_t>,
-                            Column<bool>, Column<int64_t>, std::vector<Failure>>;
+                            Column<bool>, Column<int64_t>, Column<int64_t>, std::vector<Failure>>;
 // ids, tokens, offsets in characters, truncated, replaced_utf8
 using Tokenized = std::tuple<std::vector<uint32_t>, nb::typed<nb::list, nb::str>,
                              std::vector<std::pair<size_t, size_t>>, bool, size_t>;
@@ -71,12 +71,14 @@ void fail_rows(const Matrix& vectors, size_t first, size_t last) {
 }
 
 Embedded embed(const Embedder& embedder, Strings given, const Outputs& outputs, size_t max_tokens,
-               const std::optional<std::string>& pooling, std::optional<bool> normalize, const std::string& prompt,
-               size_t truncate_dim, const std::string& special_tokens_in_text, const std::string& invalid_utf8,
-               nb::object progress, const std::stop_source& stop) {
+               const std::string& long_text, const std::optional<std::string>& pooling, std::optional<bool> normalize,
+               const std::string& prompt, size_t truncate_dim, const std::string& special_tokens_in_text,
+               const std::string& invalid_utf8, nb::object progress, const std::stop_source& stop) {
   const Texts texts(std::move(given));
   EmbedOptions options{.outputs = outputs,
                        .max_tokens = max_tokens,
+                       .long_text = parse_choice<LongText>("long_text", long_text, {"truncate", LongText::truncate},
+                                                           {"windows", LongText::windows}),
                        .normalize = normalize,
                        .prompt = prompt,
                        .truncate_dim = truncate_dim,
@@ -93,6 +95,7 @@ Embedded embed(const Embedder& embedder, Strings given, const Outputs& outputs, 
   for (const size_t index : texts.no_texts()) failed[index] = true;  // computed as empty texts
   auto tokens = make_column<int64_t>(count, [&](size_t i) { return failed[i] ? 0 : (*result)[i].tokens; });
   auto truncated = make_column<bool>(count, [&](size_t i) { return (*result)[i].truncated; });
+  auto windows = make_column<int64_t>(count, [&](size_t i) { return (*result)[i].windows; });
   auto replaced = make_column<int64_t>(count, [&](size_t i) { return (*result)[i].replaced_utf8; });
   std::vector<Failure> failures;
   for (size_t i = 0; i < count; i++) {
@@ -117,11 +120,58 @@ Embedded embed(const Embedder& embedder, Strings given, const Outputs& outputs, 
     for (const size_t index : texts.no_texts()) fail_rows(vectors, starts[index], starts[index + 1]);
     multi = {make_column<int64_t>(starts.size(), [&](size_t i) { return starts[i]; }), vectors};
   }
-  return {std::move(dense),     std::move(sparse),   std::move(multi),   std::move(tokens),
-          std::move(truncated), std::move(replaced), std::move(failures)};
+  return {std::move(dense),     std::move(sparse),  std::move(multi),    std::move(tokens),
+          std::move(truncated), std::move(windows), std::move(replaced), std::move(failures)};
 }
 
 bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
+std::vector<ByteRange> to_bytes(const std::vector<std::pair<int64_t, int64_t>>& spans, std::string_view text) {
+  std::vector<size_t> byte_of;  // of each character, and the end
+  for (size_t i = 0; i < text.size(); i++) {
+    if (starts_character(text[i])) byte_of.push_back(i);
+  }
+  byte_of.push_back(text.size());
+  std::vector<ByteRange> ranges;
+  ranges.reserve(spans.size());
+  for (const auto& [begin, end] : spans) {
+    if (begin < 0 || begin >= end || end >= static_cast<int64_t>(byte_of.size())) {
+      throw InvalidInputError(ErrorCode::invalid_input,
+                              "span " + std::to_string(ranges.size()) + ": characters " + std::to_string(begin) +
+                                  " to " + std::to_string(end) + ", expected a part of the document's " +
+                                  std::to_string(byte_of.size() - 1) + " characters that is not empty");
+    }
+    ranges.push_back({byte_of[static_cast<size_t>(begin)], byte_of[static_cast<size_t>(end)]});
+  }
+  return ranges;
+}
+
+// vectors, tokens, failures
+std::tuple<Matrix, Column<int64_t>, std::vector<Failure>> embed_spans(
+    const Embedder& embedder, nb::str document, const std::vector<std::pair<int64_t, int64_t>>& spans,
+    size_t max_tokens, std::optional<bool> normalize, const std::string& prompt, size_t truncate_dim,
+    const std::string& special_tokens_in_text, const std::string& invalid_utf8) {
+  const Texts texts(Strings(nb::make_tuple(std::move(document))));
+  const std::string_view text = texts.views().front();
+  const std::vector<ByteRange> ranges = to_bytes(spans, text);
+  EmbedOptions options{.max_tokens = max_tokens,
+                       .normalize = normalize,
+                       .prompt = prompt,
+                       .truncate_dim = truncate_dim,
+                       .special_tokens_in_text = parse_special_tokens(special_tokens_in_text),
+                       .invalid_utf8 = parse_invalid_utf8(invalid_utf8)};
+  Watch watch(nb::none(), ranges.size(), std::stop_source());
+  watch.attach(options);
+  const auto result =
+      std::make_shared<EmbedResult>(watch.run([&] { return embedder.embed_spans(text, ranges, options); }));
+  std::vector<Failure> failures;
+  for (size_t i = 0; i < result->texts(); i++) {
+    const Embedding& embedding = (*result)[i];
+    if (embedding.error) failures.emplace_back(i, to_string(*embedding.error), embedding.error_message);
+  }
+  auto tokens = make_column<int64_t>(result->texts(), [&](size_t i) { return (*result)[i].tokens; });
+  return {share_rows(result, result->dense()), std::move(tokens), std::move(failures)};
+}
 
 std::vector<std::pair<size_t, size_t>> to_characters(const std::vector<ByteRange>& ranges, std::string_view text) {
   std::vector<size_t> characters_before(text.size() + 1, 0);
@@ -201,9 +251,11 @@ void bind_embedder(nb::module_& module) {
                   "max_memory_bytes"_a, "packed_cache"_a, "cache_dir"_a, "hash_files"_a,
                   nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("info", &Embedder::info)
-      .def("embed", embed, "texts"_a, nb::kw_only(), "outputs"_a, "max_tokens"_a, "pooling"_a.none(),
+      .def("embed", embed, "texts"_a, nb::kw_only(), "outputs"_a, "max_tokens"_a, "long_text"_a, "pooling"_a.none(),
            "normalize"_a.none(), "prompt"_a, "truncate_dim"_a, "special_tokens_in_text"_a, "invalid_utf8"_a,
            "progress"_a.none(), "stop"_a)
+      .def("embed_spans", embed_spans, "document"_a, "spans"_a, nb::kw_only(), "max_tokens"_a, "normalize"_a.none(),
+           "prompt"_a, "truncate_dim"_a, "special_tokens_in_text"_a, "invalid_utf8"_a)
       .def("tokenize", tokenize, "texts"_a, nb::kw_only(), "max_tokens"_a = 0, "add_special_tokens"_a = true,
            "special_tokens_in_text"_a = "match", "invalid_utf8"_a = "error")
       .def(

@@ -41,7 +41,9 @@ class EmbedResult {
 
  private:
   friend class Embedder;
-  friend class Request;  // of the library itself
+  friend class Request;  // of the library itself, as this one
+  friend class WindowedRequest;
+  friend class SpanRequest;
   EmbedResult(size_t texts, size_t dimensions, bool dense);
 
   size_t dimensions_;
@@ -76,6 +78,19 @@ class Embedder {
   EmbedResult embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
   // One text's dense vector; a failure is thrown (InvalidInputError, InferenceError) instead of returned.
   std::vector<float> embed_one(std::string_view text, const EmbedOptions& options = {}) const;
+
+  // Late chunking: the dense vectors of parts of one document, each with the whole document as its context. The
+  // document goes through the model in one pass; a part's vector is the mean of the last hidden states of its tokens,
+  // then truncate_dim and normalize as for texts. A token belongs to the parts that hold its first character behind
+  // white space; tokens of the template and the prompt belong to none. The bits are the same whatever other parts
+  // are asked for.
+  //   spans: bytes of the document, in any order, overlapping or not: for example those of TextChunker's chunks.
+  // A part without tokens is an error in its own slot. Throws InvalidInputError for a document that is not UTF-8 or has
+  // more tokens than the limit, for a span that is empty or not inside of the document, and for options that have no
+  // meaning here (outputs other than dense, Pooling::cls, LongText::windows); else as embed(). Cost: that of embedding
+  // the document as one text. Source: Günther et al., Late Chunking (2024), arXiv 2409.04701, algorithm 1.
+  EmbedResult embed_spans(std::string_view document, std::span<const ByteRange> spans,
+                          const EmbedOptions& options = {}) const;
 
   // A claim on memory that the caller is going to fill (results it keeps, a cache), taken from what max_memory_bytes
   // leaves for requests and given back with the last copy of the pointer, which must not outlive this object. Throws

@@ -15,6 +15,15 @@
 
 namespace bgem3 {
 
+// What becomes of a text with more tokens than the limit.
+enum class LongText {
+  truncate,  // its first tokens are kept: Embedding::truncated
+  // It is computed in windows of the limit, each of which repeats the last eighth of the one before; its dense vector
+  // is the mean of theirs, each weighted by its tokens without template and prompt, and scaled to length one again
+  // where vectors are normalised: Embedding::windows. Every window begins with the prompt. For the dense output only.
+  windows,
+};
+
 struct OpenOptions {
   // Affects results.
   std::string model = "BAAI/bge-m3";  // a folder, or "organisation/name[@revision]" in the Hugging Face cache
@@ -51,6 +60,7 @@ struct Embedding {
   std::span<const float> multi;
   size_t tokens = 0;               // of the text, template tokens included, after truncation
   bool truncated = false;          // the text had more tokens than the limit; the first ones were kept
+  size_t windows = 1;              // in which it was computed; more than one only with LongText::windows
   size_t replaced_utf8 = 0;        // ill-formed parts replaced by U+FFFD
   std::optional<ErrorCode> error;  // set if this text failed; its neighbours are unharmed
   std::string error_message;       // one line, if error is set
@@ -64,11 +74,12 @@ struct EmbedOptions {
   Outputs outputs = {};
   size_t max_tokens = 0;  // longest text, template tokens included; 0: the model's own limit. More than the
                           // model's limit is an InvalidInputError
-  std::optional<Pooling> pooling = {};  // empty: the model's own
-  std::optional<bool> normalize = {};   // scale dense and multi-vectors to length one (after truncate_dim); empty: the
-                                        // model's own
-  std::string prompt = {};              // put in front of every text
-  size_t truncate_dim = 0;              // keep the first dimensions of dense and multi-vectors only; 0: all
+  LongText long_text = LongText::truncate;  // what becomes of a text that is longer
+  std::optional<Pooling> pooling = {};      // empty: the model's own
+  std::optional<bool> normalize = {};  // scale dense and multi-vectors to length one (after truncate_dim); empty: the
+                                       // model's own
+  std::string prompt = {};             // put in front of every text
+  size_t truncate_dim = 0;             // keep the first dimensions of dense and multi-vectors only; 0: all
   SpecialTokensInText special_tokens_in_text = SpecialTokensInText::match;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
 

@@ -73,6 +73,9 @@ class Tokenizer {
   // tokens.
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
 
+  // The ids of a text, encoded without special tokens, with the model's template around them.
+  std::vector<uint32_t> add_template(std::span<const uint32_t> ids) const;
+
   // The text of token ids as the file's decoder makes it; special tokens are left out unless `skip_special_tokens` is
   // false. Throws InvalidInputError for an id outside the vocabulary.
   std::string decode(std::span<const uint32_t> ids, bool skip_special_tokens = true) const;

@@ -1,6 +1,6 @@
 """Text embeddings on CPUs, exact and fast: BAAI/bge-m3 and the BERT sentence encoders. Start at Embedder."""
 
-from bgem3.embedder import Embedder, EmbeddingWarning, EmbedResult, Encoding, MultiVectors, SparseVectors
+from bgem3.embedder import Embedder, EmbeddingWarning
 from bgem3.errors import (
     EmbeddingGenerationError,
     InferenceError,
@@ -10,6 +10,7 @@ from bgem3.errors import (
     ResourceLimitError,
 )
 from bgem3.flag_model import BGEM3FlagModel
+from bgem3.results import EmbedResult, Encoding, MultiVectors, SpanResult, SparseVectors
 from bgem3.sentence_transformer import SentenceTransformer
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "QualityValidationError",
     "ResourceLimitError",
     "SentenceTransformer",
+    "SpanResult",
     "SparseVectors",
 ]

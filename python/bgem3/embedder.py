@@ -8,14 +8,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from bgem3 import _native
-from bgem3.errors import EmbeddingGenerationError, InvalidInputError, error_of_text
+from bgem3.errors import InvalidInputError, error_of_text
+from bgem3.results import EmbedResult, Encoding, MultiVectors, SpanResult, SparseVectors
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -50,6 +50,7 @@ class EmbedOptions(TypedDict, total=False):
     """The options of Embedder.embed, by keyword."""
 
     max_tokens: int
+    long_text: Literal["truncate", "windows"]
     pooling: Literal["cls", "mean"] | None
     normalize: bool | None
     prompt: str | None
@@ -73,99 +74,6 @@ class TokenizeOptions(TypedDict, total=False):
     add_special_tokens: bool
     special_tokens_in_text: Literal["match", "escape"]
     invalid_utf8: Literal["error", "replace"]
-
-
-@dataclass(frozen=True, eq=False)
-class SparseVectors:
-    """The sparse output of several texts, end to end: token ids and their weights, as in a CSR matrix."""
-
-    starts: npt.NDArray[np.int64]
-    """[texts + 1]: text i has ids[starts[i] : starts[i + 1]], in the order in which they first occur in it."""
-    ids: npt.NDArray[np.uint32]
-    weights: npt.NDArray[np.float32]
-    """Above zero; the largest of each id."""
-    vocab: int
-    """Width of the matrix."""
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def __getitem__(self, text: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
-        """(ids, weights) of one text, without a copy."""
-        text = range(len(self))[text]
-        part = slice(self.starts[text], self.starts[text + 1])
-        return self.ids[part], self.weights[part]
-
-    def to_dicts(self) -> list[dict[str, np.float32]]:
-        """For each text a map from the token id as a decimal string to its weight, as FlagEmbedding returns it."""
-        return [
-            dict(zip(map(str, ids.tolist()), weights, strict=True))
-            for ids, weights in (self[text] for text in range(len(self)))
-        ]
-
-    def to_scipy(self) -> Any:
-        """The scipy.sparse.csr_matrix [texts, vocab], columns of each row in ascending order. Needs SciPy."""
-        from scipy.sparse import csr_matrix
-
-        shape = len(self), self.vocab
-        matrix = csr_matrix((self.weights, self.ids.astype(np.int64), self.starts), shape=shape, copy=True)
-        matrix.sort_indices()
-        return matrix
-
-
-@dataclass(frozen=True, eq=False)
-class MultiVectors:
-    """The multi-vector output of several texts, end to end, without padding."""
-
-    starts: npt.NDArray[np.int64]
-    """[texts + 1]: text i has vectors[starts[i] : starts[i + 1]], one for each of its tokens but the first."""
-    vectors: npt.NDArray[np.float32]
-    """[tokens, dimensions], memory of the C++ result."""
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def __getitem__(self, text: int) -> npt.NDArray[np.float32]:
-        """[tokens - 1, dimensions] of one text, without a copy."""
-        text = range(len(self))[text]
-        return self.vectors[self.starts[text] : self.starts[text + 1]]
-
-
-@dataclass(frozen=True, eq=False)
-class EmbedResult:
-    """The outputs of one request, in the caller's order, and what happened to each text."""
-
-    vectors: npt.NDArray[np.float32]
-    """[texts, dimensions] float32, rows contiguous, memory of the C++ result; the rows of failed texts are NaN. No rows
-    if the dense output was not asked for."""
-    tokens: npt.NDArray[np.int64]
-    """[texts]: tokens of each text, template tokens included, after truncation."""
-    truncated: npt.NDArray[np.bool_]
-    """[texts]: the text had more tokens than the limit; the first ones were kept."""
-    replaced_utf8: npt.NDArray[np.int64]
-    """[texts]: lone surrogates replaced by U+FFFD."""
-    errors: dict[int, EmbeddingGenerationError]
-    """Texts that failed, by their index; their neighbours are unharmed."""
-    sparse: SparseVectors | None = None
-    """None if it was not asked for; a failed text has no ids."""
-    multi: MultiVectors | None = None
-    """None if it was not asked for; a failed text has no rows, or rows of NaN."""
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """The tokens of one text."""
-
-    ids: list[int]
-    tokens: list[str]
-    """The published string of each token."""
-    offsets: list[tuple[int, int]]
-    """Each token's part of the text, in characters: text[begin:end]. Template tokens have (0, 0)."""
-    truncated: bool
-    replaced_utf8: int
 
 
 class Embedder:
@@ -265,6 +173,7 @@ class Embedder:
         *,
         outputs: Iterable[Output] = ("dense",),
         max_tokens: int = 0,
+        long_text: Literal["truncate", "windows"] = "truncate",
         pooling: Literal["cls", "mean"] | None = None,
         normalize: bool | None = None,
         prompt: str | None = None,
@@ -283,6 +192,9 @@ class Embedder:
             texts: a str, or any iterable of them: list, NumPy array, pandas Series, generator (which is read whole).
             outputs: "dense", "sparse", "multi": any of those in info.outputs, all from one pass.
             max_tokens: longest text, template tokens included; 0: the model's own limit.
+            long_text: what becomes of a longer one. "truncate": its first tokens are kept. "windows": it is computed in
+                windows of max_tokens, each repeating the last eighth of the one before and beginning with the prompt;
+                its dense vector is the mean of theirs, weighted by their tokens. For the dense output only.
             pooling: None: the model's own.
             normalize: scale vectors to length one; None: as the model does.
             prompt: put in front of every text; None: the one that the model itself asks for, if it does.
@@ -296,17 +208,16 @@ class Embedder:
             InvalidInputError: options that fit no text, or `texts` is no iterable of texts in an order.
             ResourceLimitError: memory runs out, or max_memory_bytes does not suffice for the results.
         """
-        if prompt is None:
-            prompt = self.info.prompts.get(self.info.default_prompt, "")
         line = ProgressLine() if progress is True else None
         try:
-            dense, sparse, multi, tokens, truncated, replaced, failures = self._engine.embed(
+            dense, sparse, multi, tokens, truncated, windows, replaced, failures = self._engine.embed(
                 read_texts(texts),
                 outputs=_read_outputs(outputs),
                 max_tokens=max_tokens,
+                long_text=long_text,
                 pooling=pooling,
                 normalize=normalize,
-                prompt=prompt,
+                prompt=self._prompt(prompt),
                 truncate_dim=truncate_dim,
                 special_tokens_in_text=special_tokens_in_text,
                 invalid_utf8=invalid_utf8,
@@ -321,10 +232,55 @@ class Embedder:
             np.empty((0, truncate_dim or self.dimensions), np.float32) if dense is None else dense,
             tokens,
             truncated,
+            windows,
             replaced,
             errors,
             SparseVectors(*sparse, self.info.config.vocab) if sparse else None,
             MultiVectors(*multi) if multi else None,
+        )
+
+    def embed_spans(
+        self,
+        document: str,
+        spans: Iterable[tuple[int, int]],
+        *,
+        max_tokens: int = 0,
+        normalize: bool | None = None,
+        prompt: str | None = None,
+        truncate_dim: int = 0,
+        special_tokens_in_text: Literal["match", "escape"] = "match",
+        invalid_utf8: Literal["error", "replace"] = "error",
+    ) -> SpanResult:
+        """Late chunking: the dense vectors of parts of one document, each with the whole document as its context.
+
+        The document goes through the model in one pass; a part's vector is the mean of the last hidden states of its
+        tokens. A token belongs to the parts that hold its first character behind white space; tokens of the template
+        and the prompt belong to none. Ctrl-C ends the call with KeyboardInterrupt.
+
+        Args:
+            document: at most max_tokens tokens, the model's limit if it is 0.
+            spans: parts of it in characters, (begin, end) for document[begin:end], in any order, overlapping or not:
+                for example (start_char, end_char) of TextChunker's chunks.
+            normalize, prompt, truncate_dim, special_tokens_in_text, invalid_utf8: as for embed().
+
+        Raises:
+            InvalidInputError: a span is empty or outside; the document is too long, or holds a lone surrogate.
+            ResourceLimitError: memory runs out, or max_memory_bytes does not suffice.
+        """
+        if not isinstance(document, str):
+            raise InvalidInputError(f"document: a {type(document).__name__}, expected a str", "invalid_input")
+        vectors, tokens, failures = self._engine.embed_spans(
+            document,
+            list(spans),
+            max_tokens=max_tokens,
+            normalize=normalize,
+            prompt=self._prompt(prompt),
+            truncate_dim=truncate_dim,
+            special_tokens_in_text=special_tokens_in_text,
+            invalid_utf8=invalid_utf8,
+        )
+        return SpanResult(
+            vectors, tokens, {index: error_of_text(index, code, reason) for index, code, reason in failures}
         )
 
     def encode(self, texts: str | Iterable[str], **options: Unpack[EncodeOptions]) -> npt.NDArray[np.float32]:
@@ -365,6 +321,9 @@ class Embedder:
     def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
         """The text of token ids, as the Hugging Face tokenizers library makes it."""
         return self._engine.decode(list(ids), skip_special_tokens)
+
+    def _prompt(self, given: str | None) -> str:
+        return self.info.prompts.get(self.info.default_prompt, "") if given is None else given
 
     def _encode(
         self,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bgem3.embedder import Embedder, EmbedResult, EngineOptions, Output, read_texts, warn
+from bgem3.embedder import Embedder, EngineOptions, Output, read_texts, warn
 from bgem3.errors import InvalidInputError
 from bgem3.hugging_face import find_model
+from bgem3.results import EmbedResult
 from bgem3.scoring import hybrid_scores, lexical_matching_score, max_sim
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bgem3 import _native
-from bgem3.embedder import MultiVectors, SparseVectors
+from bgem3.results import MultiVectors, SparseVectors
 
 __all__ = ["MaxSim", "hybrid_scores", "lexical_matching_score", "lexical_matching_scores", "max_sim"]
 

@@ -7,6 +7,8 @@
 #include "embedder/engine.h"
 #include "embedder/open.h"
 #include "embedder/request.h"
+#include "embedder/spans.h"
+#include "embedder/windows.h"
 
 namespace bgem3 {
 
@@ -25,6 +27,7 @@ struct Embedder::Impl {
   CheckedOptions check(const EmbedOptions& options) const;
   void check_head(bool missing, const char* output, const char* head) const;
   EmbedResult embed(std::span<const std::string_view> texts, const EmbedOptions& options);
+  EmbedResult embed_spans(std::string_view document, std::span<const ByteRange> spans, const EmbedOptions& options);
 };
 
 void Embedder::Impl::check_head(bool missing, const char* output, const char* head) const {
@@ -55,6 +58,10 @@ CheckedOptions Embedder::Impl::check(const EmbedOptions& options) const {
   if (!asked.dense && !asked.sparse && !asked.multi) {
     fail<InvalidInputError>(ErrorCode::invalid_input, "outputs: none; ask for dense, sparse or multi");
   }
+  if (options.long_text == LongText::windows && (asked.sparse || asked.multi)) {
+    fail<InvalidInputError>(ErrorCode::unsupported,
+                            "long_text: windows are for the dense output, expected outputs of dense alone");
+  }
   check_head(asked.sparse && !engine.info.outputs.sparse, "sparse", "sparse_linear");
   check_head(asked.multi && !engine.info.outputs.multi, "multi", "colbert_linear");
   return {.outputs = asked,
@@ -71,7 +78,33 @@ EmbedResult Embedder::Impl::embed(std::span<const std::string_view> texts, const
   const MemoryShare memory(engine, request_bytes(texts.size(), checked),
                            fmt::format("a request of {} texts", texts.size()));
   EmbedResult result(texts.size(), checked.dimensions, checked.outputs.dense);
-  Request(engine, texts, options, checked, result).run();
+  if (options.long_text == LongText::windows) {
+    WindowedRequest(engine, texts, options, checked, result).run();
+    return result;
+  }
+  const auto encode = [&](size_t index) {
+    if (options.prompt.empty()) return engine.tokenizer.encode(texts[index], checked.encode);
+    return engine.tokenizer.encode(options.prompt + std::string(texts[index]), checked.encode);
+  };
+  Request(engine, encode, options, checked, result).run();
+  return result;
+}
+
+EmbedResult Embedder::Impl::embed_spans(std::string_view document, std::span<const ByteRange> spans,
+                                        const EmbedOptions& options) {
+  const CheckedOptions checked = check(options);
+  if (checked.outputs != Outputs()) {
+    fail<InvalidInputError>(ErrorCode::unsupported, "outputs: spans have the dense output alone");
+  }
+  if (options.pooling == Pooling::cls || options.long_text == LongText::windows) {
+    fail<InvalidInputError>(ErrorCode::unsupported,
+                            "{}: has no meaning for spans, whose vectors are means over one pass; leave it out",
+                            options.pooling == Pooling::cls ? "pooling: cls" : "long_text: windows");
+  }
+  const MemoryShare memory(engine, request_bytes(spans.size(), checked),
+                           fmt::format("a request of {} spans", spans.size()));
+  EmbedResult result(spans.size(), checked.dimensions, true);
+  SpanRequest(engine, document, spans, options, checked, result).run();
   return result;
 }
 
@@ -100,6 +133,16 @@ EmbedResult Embedder::embed(std::span<const std::string_view> texts, const Embed
 EmbedResult Embedder::embed(std::span<const std::string> texts, const EmbedOptions& options) const {
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   return embed(std::span<const std::string_view>(views), options);
+}
+
+EmbedResult Embedder::embed_spans(std::string_view document, std::span<const ByteRange> spans,
+                                  const EmbedOptions& options) const {
+  try {
+    return impl_->embed_spans(document, spans, options);
+  } catch (const std::bad_alloc&) {
+    fail<ResourceLimitError>(ErrorCode::overloaded, "out of memory while embedding a document of {} bytes",
+                             document.size());
+  }
 }
 
 std::vector<float> Embedder::embed_one(std::string_view text, const EmbedOptions& options) const {

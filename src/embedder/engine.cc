@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "encoder/heads.h"
 #include "encoder/packed_model.h"
 
 namespace bgem3 {
@@ -71,10 +70,14 @@ void Engine::compute(JobKind kind, const Batch& batch, const CheckedOptions& opt
     workspace.emplace(info.config, precision_, tokens, longest, team.threads());
   }
   const Outputs& outputs = options.outputs;
-  const bool first_rows = options.pooling == Pooling::cls && !outputs.sparse && !outputs.multi;
+  const bool first_rows = options.pooling == Pooling::cls && !outputs.sparse && !outputs.multi && out.spans.empty();
   const View<const float> hidden =
       encoder_.forward(batch, *workspace, team, first_rows ? TokenRows::first : TokenRows::all);
-  if (outputs.dense) dense_head(hidden, batch, options.pooling, options.normalize, ops_, out.dense);
+  if (!out.spans.empty()) {
+    span_head(hidden, out.spans, options.normalize, ops_, team, out.dense);
+  } else if (outputs.dense) {
+    dense_head(hidden, batch, options.pooling, options.normalize, ops_, out.dense);
+  }
   if (outputs.sparse) encoder_.token_weights(batch, *workspace, team, out.token_weights);
   if (outputs.multi) {
     const View<const float> vectors = encoder_.token_vectors(batch, *workspace, team, options.dimensions);

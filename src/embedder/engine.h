@@ -13,6 +13,7 @@
 #include "embedder/memory_plan.h"
 #include "embedder/open.h"
 #include "encoder/encoder.h"
+#include "encoder/heads.h"
 #include "kernels/ops.h"
 #include "kernels/precision.h"
 
@@ -29,9 +30,10 @@ struct CheckedOptions {
 
 // Where the outputs of a pass go; those that are not asked for are empty.
 struct PassOutputs {
-  View<float> dense = {};               // [texts, dimensions]
-  std::span<float> token_weights = {};  // [tokens]: what the sparse output is made of
-  std::span<float* const> multi = {};   // of each text: [tokens - 1, dimensions]
+  View<float> dense = {};                // [texts, dimensions]; or, with spans, [spans, dimensions]
+  std::span<const RowRange> spans = {};  // tokens of the batch whose means are the dense vectors
+  std::span<float> token_weights = {};   // [tokens]: what the sparse output is made of
+  std::span<float* const> multi = {};    // of each text: [tokens - 1, dimensions]
 };
 
 class Engine {
@@ -42,6 +44,8 @@ class Engine {
   // By a job of the pool, of that kind: the outputs of the batch's texts. Throws ResourceLimitError if there is no
   // memory, Stopped.
   void compute(JobKind kind, const Batch& batch, const CheckedOptions& options, Team& team, const PassOutputs& out);
+
+  const Ops& ops() const { return ops_; }
 
   const Tokenizer tokenizer;
   const std::vector<uint32_t> sparse_dropped;  // ids that have no place in the sparse output

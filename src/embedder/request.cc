@@ -1,10 +1,8 @@
 #include "embedder/request.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <exception>
-#include <functional>
 #include <limits>
 #include <utility>
 
@@ -19,8 +17,6 @@ namespace {
 constexpr size_t kFirstWindowTokens = 8192;
 constexpr size_t kWindowTokens = 65536;
 constexpr size_t kWindowTexts = 16384;
-
-constexpr std::chrono::milliseconds kWaitInterval(50);
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
@@ -41,28 +37,28 @@ struct Request::PassWork {
   std::exception_ptr error = nullptr;
 };
 
-Request::Request(Engine& engine, std::span<const std::string_view> texts, const EmbedOptions& options,
-                 const CheckedOptions& checked, EmbedResult& result)
+Request::Request(Engine& engine, Encode encode, const EmbedOptions& options, const CheckedOptions& checked,
+                 EmbedResult& result)
     : engine_(engine),
-      texts_(texts),
+      encode_(std::move(encode)),
       options_(options),
       checked_(checked),
       result_(result),
       embeddings_(result.embeddings_),
       has_token_outputs_(checked.outputs.sparse || checked.outputs.multi),
-      finished_(texts.size(), false),
+      finished_(embeddings_.size(), false),
       queue_(engine.pool, options.stop) {}
 
 Request::~Request() = default;
 
 void Request::run() {
   bool first = true;
-  for (size_t index = 0; index < texts_.size(); index++) {
+  for (size_t index = 0; index < embeddings_.size(); index++) {
     tokenize(index);
     if (has_token_outputs_) continue;
     collect(false);
     if (window_tokens_ >= (first ? kFirstWindowTokens : kWindowTokens) || window_.size() >= kWindowTexts) {
-      if (index + 1 == texts_.size()) break;
+      if (index + 1 == embeddings_.size()) break;
       submit(Part::middle);
       first = false;
       while (tokens_in_passes_ > kWindowTokens) collect(true);
@@ -74,20 +70,15 @@ void Request::run() {
   report_progress();
 }
 
-Encoding Request::encode(size_t index) const {
-  if (options_.prompt.empty()) return engine_.tokenizer.encode(texts_[index], checked_.encode);
-  return engine_.tokenizer.encode(options_.prompt + std::string(texts_[index]), checked_.encode);
-}
-
 // Puts the text into the window, unless it has failed or its vector is known.
 void Request::tokenize(size_t index) {
   if (options_.stop.stop_requested()) {
-    set_error(index, ErrorCode::cancelled, "cancelled before this text was computed");
+    set_error(index, ErrorCode::cancelled, kCancelled);
     return finish(index);
   }
   std::vector<uint32_t> ids;
   try {
-    Encoding encoding = encode(index);
+    Encoding encoding = encode_(index);
     embeddings_[index].tokens = encoding.ids.size();
     embeddings_[index].truncated = encoding.truncated;
     embeddings_[index].replaced_utf8 = encoding.replaced_utf8;
@@ -118,7 +109,7 @@ bool Request::is_computed_already(size_t index, const std::vector<uint32_t>& ids
   const auto [found, inserted] = first_with_hash_.emplace(std::hash<std::string_view>()(bytes), index);
   if (inserted) return false;
   const size_t first = found->second;
-  if (texts_[first] != texts_[index] && encode(first).ids != ids) return false;
+  if (encode_(first).ids != ids) return false;
   if (finished_[first]) {
     followers_[first] = {index};
     finish(first);
@@ -132,10 +123,10 @@ bool Request::is_computed_already(size_t index, const std::vector<uint32_t>& ids
 void Request::lay_out_tokens() {
   const auto has_outputs = [&](size_t index) { return !embeddings_[index].error && embeddings_[index].tokens > 0; };
   std::vector<size_t>& offsets = result_.multi_offsets_;
-  sparse_starts_.resize(texts_.size());
-  if (checked_.outputs.multi) offsets.assign(texts_.size() + 1, 0);
+  sparse_starts_.resize(embeddings_.size());
+  if (checked_.outputs.multi) offsets.assign(embeddings_.size() + 1, 0);
   size_t tokens = 0, rows = 0;
-  for (size_t index = 0; index < texts_.size(); index++) {
+  for (size_t index = 0; index < embeddings_.size(); index++) {
     sparse_starts_[index] = tokens;
     if (has_outputs(index)) {
       tokens += embeddings_[index].tokens;
@@ -254,10 +245,9 @@ void Request::deliver(const PassWork& pass) {
   for (size_t i = 0; i < pass.texts.size(); i++) {
     const size_t index = pass.texts[i];
     if (pass.stopped) {
-      set_error(index, ErrorCode::cancelled, "cancelled before this text was computed");
+      set_error(index, ErrorCode::cancelled, kCancelled);
     } else if (!pass.finite[i]) {
-      set_error(index, ErrorCode::internal,
-                "the vector has values that are not finite; the model's weights may be damaged or too large for f32");
+      set_error(index, ErrorCode::internal, kNotFinite);
     } else {
       show_tokens(index, pass.sparse_counts[i]);
     }
@@ -322,7 +312,7 @@ void Request::set_error(size_t index, ErrorCode code, std::string message) {
 void Request::report_progress() {
   if (done_ == reported_) return;
   reported_ = done_;
-  if (options_.on_progress) options_.on_progress(done_, texts_.size());
+  if (options_.on_progress) options_.on_progress(done_, embeddings_.size());
 }
 
 }  // namespace bgem3

@@ -1,15 +1,16 @@
 // One request on its way: tokenizing on the caller's thread while the pool computes. Start at Request::run.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -20,11 +21,21 @@
 
 namespace bgem3 {
 
+inline constexpr const char* kCancelled = "cancelled before this text was computed";
+inline constexpr const char* kNotFinite =
+    "the vector has values that are not finite; the model's weights may be damaged or too large for f32";
+// How long a caller waits without a look at the world: EmbedOptions::on_wait.
+inline constexpr std::chrono::milliseconds kWaitInterval(50);
+
 class Request {
  public:
-  // Everything must outlive the request. result: of so many texts, its dense vectors NaN at first.
-  Request(Engine& engine, std::span<const std::string_view> texts, const EmbedOptions& options,
-          const CheckedOptions& checked, EmbedResult& result);
+  // The tokens of a text; may throw InvalidInputError, which is then that text's error. Called on the caller's thread,
+  // and again where the ids of an earlier text may be the same.
+  using Encode = std::function<Encoding(size_t index)>;
+
+  // All but `encode` must outlive the request. result: of so many texts, its dense vectors NaN at first.
+  Request(Engine& engine, Encode encode, const EmbedOptions& options, const CheckedOptions& checked,
+          EmbedResult& result);
   ~Request();
 
   // Fills the result, with the callbacks on this thread. Throws what a pass throws, but waits first for the passes that
@@ -34,7 +45,6 @@ class Request {
  private:
   struct PassWork;
 
-  Encoding encode(size_t index) const;
   void tokenize(size_t index);
   bool is_computed_already(size_t index, const std::vector<uint32_t>& ids);
   void lay_out_tokens();
@@ -51,7 +61,7 @@ class Request {
   void report_progress();
 
   Engine& engine_;
-  const std::span<const std::string_view> texts_;
+  const Encode encode_;
   const EmbedOptions& options_;
   const CheckedOptions& checked_;
   EmbedResult& result_;

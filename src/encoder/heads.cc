@@ -28,6 +28,18 @@ void dense_head(View<const float> hidden, const Batch& batch, Pooling pooling, b
   }
 }
 
+void span_head(View<const float> hidden, std::span<const RowRange> spans, bool normalize, const Ops& ops, Team& team,
+               View<float> out) {
+  BGEM3_CHECK(out.rows == spans.size() && out.columns <= hidden.columns);
+  team.parallel_for(spans.size(), [&](size_t span, int) {
+    const FloatMode mode;
+    const auto [first, last] = spans[span];
+    BGEM3_CHECK(first < last && last <= hidden.rows);
+    ops.mean_rows(hidden.rows_at(first, last - first).columns_at(0, out.columns), out.row(span));
+    if (normalize) ops.normalize_row(out.row(span), out.columns);
+  });
+}
+
 size_t sparse_head(std::span<const uint32_t> ids, std::span<const float> token_weights,
                    std::span<const uint32_t> dropped, std::span<uint32_t> out_ids, std::span<float> out_weights) {
   std::unordered_map<uint32_t, size_t> places;

@@ -21,6 +21,18 @@ namespace bgem3 {
 void dense_head(View<const float> hidden, const Batch& batch, Pooling pooling, bool normalize, const Ops& ops,
                 View<float> out);
 
+// Rows [first, last).
+struct RowRange {
+  size_t first, last;
+};
+
+// The mean of each span's hidden states, the first out.columns values of them, then scaled to length one if
+// `normalize`.
+//   hidden: [tokens, hidden] f32; spans: at least one row each; out: [spans, 1..hidden] f32.
+// Does not fail, as dense_head. Source: Günther et al., Late Chunking (2024), arXiv 2409.04701, algorithm 1.
+void span_head(View<const float> hidden, std::span<const RowRange> spans, bool normalize, const Ops& ops, Team& team,
+               View<float> out);
+
 // The sparse output of one text: its ids with a weight above 0, but none of `dropped`, in the order of their first such
 // token, and the largest weight of each. Answers how many there are.
 //   token_weights: [ids.size()], of Encoder::token_weights; out_ids, out_weights: room for ids.size() values.

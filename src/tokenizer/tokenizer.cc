@@ -220,6 +220,13 @@ Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) 
   return encoding;
 }
 
+std::vector<uint32_t> Tokenizer::add_template(std::span<const uint32_t> ids) const {
+  std::vector<uint32_t> all = impl_->parts.before;
+  all.insert(all.end(), ids.begin(), ids.end());
+  all.insert(all.end(), impl_->parts.after.begin(), impl_->parts.after.end());
+  return all;
+}
+
 std::string Tokenizer::decode(std::span<const uint32_t> ids, bool skip_special_tokens) const {
   std::vector<std::string_view> tokens;
   for (const uint32_t id : ids) {
