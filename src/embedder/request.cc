@@ -12,11 +12,11 @@
 namespace bgem3 {
 namespace {
 
-// A window is tokenized, sorted and cut into passes as a whole. The first is small, so that work begins early; the
-// others are large enough to sort well, and bound the memory of a huge request.
-constexpr size_t kFirstWindowTokens = 8192;
-constexpr size_t kWindowTokens = 65536;
-constexpr size_t kWindowTexts = 16384;
+// A portion of a request is tokenized, sorted and cut into passes as a whole. The first is small, so that work begins
+// early; the others are large enough to sort well, and bound the memory of a huge request.
+constexpr size_t kFirstPortionTokens = 8192;
+constexpr size_t kPortionTokens = 65536;
+constexpr size_t kPortionTexts = 16384;
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
@@ -57,11 +57,11 @@ void Request::run() {
     tokenize(index);
     if (has_token_outputs_) continue;
     collect(false);
-    if (window_tokens_ >= (first ? kFirstWindowTokens : kWindowTokens) || window_.size() >= kWindowTexts) {
+    if (waiting_tokens_ >= (first ? kFirstPortionTokens : kPortionTokens) || waiting_.size() >= kPortionTexts) {
       if (index + 1 == embeddings_.size()) break;
       submit(Part::middle);
       first = false;
-      while (tokens_in_passes_ > kWindowTokens) collect(true);
+      while (tokens_in_passes_ > kPortionTokens) collect(true);
     }
   }
   if (has_token_outputs_) lay_out_tokens();
@@ -70,7 +70,7 @@ void Request::run() {
   report_progress();
 }
 
-// Puts the text into the window, unless it has failed or its vector is known.
+// Puts the text among those that wait, unless it has failed or its vector is known.
 void Request::tokenize(size_t index) {
   if (options_.stop.stop_requested()) {
     set_error(index, ErrorCode::cancelled, kCancelled);
@@ -99,8 +99,8 @@ void Request::tokenize(size_t index) {
     return finish(index);
   }
   if (is_computed_already(index, ids)) return;
-  window_tokens_ += ids.size();
-  window_.push_back({index, std::move(ids)});
+  waiting_tokens_ += ids.size();
+  waiting_.push_back({index, std::move(ids)});
 }
 
 // The ids of an earlier text are not kept, they are made again: this costs a ten thousandth of computing its vector.
@@ -144,16 +144,16 @@ void Request::lay_out_tokens() {
 }
 
 void Request::submit(Part part) {
-  std::vector<size_t> tokens(window_.size());
-  for (size_t i = 0; i < window_.size(); i++) tokens[i] = window_[i].ids.size();
+  std::vector<size_t> tokens(waiting_.size());
+  for (size_t i = 0; i < waiting_.size(); i++) tokens[i] = waiting_[i].ids.size();
   std::vector<Job> jobs;
   for (Pass& pass : schedule(tokens, engine_.plan.passes, part)) {
     auto work = std::make_unique<PassWork>();
     work->kind = pass.kind;
     for (const size_t i : pass.texts) {
-      work->texts.push_back(window_[i].index);
-      work->batch.add(window_[i].ids);
-      std::vector<uint32_t>().swap(window_[i].ids);
+      work->texts.push_back(waiting_[i].index);
+      work->batch.add(waiting_[i].ids);
+      std::vector<uint32_t>().swap(waiting_[i].ids);
     }
     work->finite.resize(work->texts.size());
     work->sparse_counts.resize(work->texts.size());
@@ -162,8 +162,8 @@ void Request::submit(Part part) {
     passes_.emplace(place, std::move(work));
     jobs.push_back({place->kind, [this, place](Team& team) { this->work(*place, team); }});
   }
-  window_.clear();
-  window_tokens_ = 0;
+  waiting_.clear();
+  waiting_tokens_ = 0;
   if (jobs.empty()) return;
   {
     const std::lock_guard lock(mutex_);

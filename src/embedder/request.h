@@ -73,13 +73,13 @@ class Request {
   std::optional<MemoryShare> tokens_memory_;
   std::vector<size_t> sparse_starts_;  // [texts]: in the result's arrays
 
-  // Texts that are tokenized and not yet submitted: a window of the request.
+  // Texts that are tokenized and not yet submitted: a portion of the request.
   struct Waiting {
     size_t index;
     std::vector<uint32_t> ids;
   };
-  std::vector<Waiting> window_;
-  size_t window_tokens_ = 0;
+  std::vector<Waiting> waiting_;
+  size_t waiting_tokens_ = 0;
 
   // Texts with the ids of an earlier one take its vector.
   std::unordered_map<size_t, size_t> first_with_hash_;
