@@ -227,11 +227,17 @@ CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
   CLI::App* app = program.add_subcommand("embed", kEmbedHelp);
   app->add_option("FILE", args.input.files, "Texts; - or none: standard input")->type_name("");
   add_output(*app, args.output, args.overwrite,
-             "FILE.npy (float32 [texts, dimensions]), FILE.npz or FILE.jsonl [JSONL on standard output]");
+             "FILE.npy ([texts, dimensions]), FILE.npz or FILE.jsonl [JSONL on standard output]");
   app->add_option_function<std::string>(
          "--outputs", [&args](const std::string& given) { args.embed.outputs = parse_outputs(given); },
          "What to compute: dense, sparse, multi, with commas between [dense]")
       ->type_name("LIST");
+  choice<Precision>(*app, "--precision", args.precision,
+                    {{"float32", Precision::float32},
+                     {"float16", Precision::float16},
+                     {"int8", Precision::int8},
+                     {"ubinary", Precision::ubinary}},
+                    "How dense and multi-vectors are written: in 32, 16, 8 or 1 bit a component [float32]");
   add_model(*app, args.open.model);
   add_input(*app, args.input);
   add_vector_rules(*app, args.embed);
@@ -421,6 +427,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
     for (const char* option : {"--truncate-dim", "--normalize", "--no-normalize"}) {
       only_for(*embed_app, option, outputs.dense || outputs.multi, "dense or multi");
     }
+    only_for(*embed_app, "--precision", outputs.dense || outputs.multi, "dense or multi");
     embed.prompt_given = embed_app->count("--prompt") > 0;
     if (embed.chunking) {
       embed.input.plain = InputFormat::document;

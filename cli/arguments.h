@@ -9,6 +9,7 @@
 
 #include "bgem3/chunker.h"
 #include "bgem3/options.h"
+#include "precision.h"
 #include "ranking.h"
 #include "rejections.h"
 #include "text_reader.h"
@@ -27,8 +28,9 @@ struct EmbedArguments {
   std::optional<ChunkingConfig> chunking;  // records are documents, to be embedded in chunks
   bool late_chunking = false;              // each chunk with its whole document as context
   std::string prompt_name;
-  bool prompt_given = false;  // --prompt, also an empty one: then the model's default prompt is not used
-  std::string output;         // "" and "-": standard output
+  bool prompt_given = false;                 // --prompt, also an empty one: then the model's default prompt is not used
+  std::string output;                        // "" and "-": standard output
+  Precision precision = Precision::float32;  // of dense vectors and multi-vectors in the output
   OnError on_error = OnError::fail;
   bool overwrite = false;
   bool quiet = false;

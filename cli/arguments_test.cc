@@ -137,6 +137,9 @@ TEST(Arguments, OutputsAreAList) {
   EXPECT_THROW(parse({"embed", "--outputs", "sparse", "--normalize"}), UsageError);
   EXPECT_THROW(parse({"embed", "--outputs", "multi", "--pooling", "cls"}), UsageError);
   EXPECT_NO_THROW(parse({"embed", "--outputs", "multi", "--truncate-dim", "8"}));
+  EXPECT_EQ(std::get<EmbedArguments>(parse({"embed", "--outputs", "multi", "--precision", "int8"})).precision,
+            Precision::int8);
+  EXPECT_THROW(parse({"embed", "--outputs", "sparse", "--precision", "int8"}), UsageError);
 }
 
 TEST(Arguments, SearchTakesSeveralQueriesAndOneCorpus) {

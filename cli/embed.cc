@@ -62,6 +62,13 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
         "--outputs: output {} can hold the dense vectors only; name an .npz or .jsonl, or ask for dense alone",
         arguments.output));
   }
+  if (arguments.precision == Precision::ubinary && arguments.embed.outputs.dense && appears_whole(kind) &&
+      arguments.on_error == OnError::skip) {
+    throw UsageError(fmt::format(
+        "--precision ubinary: a row of {} cannot say that its record was rejected; name a .jsonl, or leave out "
+        "--on-error skip",
+        arguments.output));
+  }
   Rejections rejections(arguments.on_error, arguments.output, arguments.overwrite, arguments.input.files);
   if (arguments.chunking && appears_whole(kind)) {
     check_output(chunks_path(arguments.output), arguments.overwrite, arguments.input.files);
@@ -75,6 +82,8 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   const size_t dimensions = arguments.late_chunking
                                 ? embedder.embed_spans("", {}, options).dimensions()
                                 : embedder.embed(std::span<const std::string_view>(), options).dimensions();
+
+  check_precision(arguments.precision, dimensions, options.normalize.value_or(embedder.info().config.normalize));
 
   std::optional<TextChunker> chunker;
   std::optional<ChunkSource> chunks;
@@ -90,6 +99,7 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   const auto sink = make_sink(kind, arguments.output,
                               {.outputs = options.outputs,
                                .dimensions = dimensions,
+                               .precision = arguments.precision,
                                .vocabulary = embedder.info().config.vocab,
                                .chunks = chunks.has_value()});
   RecordSource& source = chunks ? static_cast<RecordSource&>(*chunks) : reader;
@@ -103,6 +113,10 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   }
   if (chunks) report_documents(*chunks, progress);
   report_counts(counts, rejections, arguments.quiet, progress);
+  if (sink->clipped() > 0) {
+    progress.message(
+        fmt::format("warning: {} outside the range of int8 became its end", plural(sink->clipped(), "component")));
+  }
   if (counts.stopped) throw_interrupted(signals.received(), kind, counts, arguments.output);
   return rejections.count() > 0 ? kExitRejected : kExitOk;
 }

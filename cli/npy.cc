@@ -10,7 +10,6 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -30,7 +29,16 @@ constexpr size_t kLongestHeader = 64 << 10;  // of files that we read
 size_t value_bytes(std::string_view type) { return static_cast<size_t>(type.back() - '0'); }
 
 std::string type_name(std::string_view type) {
-  return fmt::format("{}{}", type[1] == 'f' ? "float" : "int", 8 * value_bytes(type));
+  return fmt::format("{}{}", type[1] == 'f' ? "float" : type[1] == 'u' ? "uint" : "int", 8 * value_bytes(type));
+}
+
+// "float32 ('<f4')", or several with "or" between.
+std::string type_names(std::initializer_list<std::string_view> types) {
+  std::string names;
+  for (const std::string_view type : types) {
+    names += fmt::format("{}{} ('{}')", names.empty() ? "" : " or ", type_name(type), type);
+  }
+  return names;
 }
 
 // The header's Python literal, piece by piece. Every function says whether the piece was there.
@@ -93,25 +101,23 @@ std::string npy_header(std::string_view type, std::span<const size_t> shape) {
   return header;
 }
 
-std::string npy_header(size_t rows, size_t columns) { return npy_header("<f4", std::vector{rows, columns}); }
-
-NpyWriter::NpyWriter(const std::string& path, size_t columns) : file_(path), columns_(columns) {
-  file_.out().write(npy_header(0, columns));
+NpyWriter::NpyWriter(const std::string& path, std::string_view type, size_t columns)
+    : file_(path), type_(type), columns_(columns) {
+  file_.out().write(npy_header(type_, std::vector<size_t>{0, columns_}));
 }
 
-void NpyWriter::write_row(std::span<const float> row) {
+void NpyWriter::write_row(std::span<const std::byte> row) {
   file_.out().write({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
   ++rows_;
 }
 
-void NpyWriter::write_nan_row() { write_row(std::vector<float>(columns_, std::numeric_limits<float>::quiet_NaN())); }
-
 void NpyWriter::publish() {
-  file_.overwrite_start(npy_header(rows_, columns_));
+  file_.overwrite_start(npy_header(type_, std::vector{rows_, columns_}));
   file_.publish();
 }
 
-NpyReader::NpyReader(std::unique_ptr<ByteSource> source, std::string_view type, size_t dimensions)
+NpyReader::NpyReader(std::unique_ptr<ByteSource> source, std::initializer_list<std::string_view> types,
+                     size_t dimensions)
     : source_(std::move(source)) {
   unsigned char start[12];
   source_->read(start, 10);
@@ -128,12 +134,12 @@ NpyReader::NpyReader(std::unique_ptr<ByteSource> source, std::string_view type, 
   if (header_bytes > kLongestHeader) fail(fmt::format("a header of {} bytes", header_bytes));
   std::string header(header_bytes, '\0');
   source_->read(header.data(), header.size());
-  parse_header(header, type, dimensions);
+  parse_header(header, types, dimensions);
 
   const std::string shape = dimensions == 1 ? fmt::format("({},)", rows_) : fmt::format("({}, {})", rows_, columns_);
   uint64_t total_bytes = 0;
   if (__builtin_mul_overflow(rows_, columns_, &bytes_left_) ||
-      __builtin_mul_overflow(bytes_left_, value_bytes(type), &bytes_left_) ||
+      __builtin_mul_overflow(bytes_left_, value_bytes(type_), &bytes_left_) ||
       __builtin_add_overflow(bytes_left_, data_begin, &total_bytes)) {
     fail(fmt::format("shape {} is too large", shape));
   }
@@ -142,6 +148,8 @@ NpyReader::NpyReader(std::unique_ptr<ByteSource> source, std::string_view type, 
   }
 }
 
+size_t NpyReader::row_bytes() const { return columns_ * value_bytes(type_); }
+
 bool NpyReader::read(void* to, size_t bytes) {
   if (bytes > bytes_left_) return false;
   source_->read(to, bytes);
@@ -149,7 +157,8 @@ bool NpyReader::read(void* to, size_t bytes) {
   return true;
 }
 
-void NpyReader::parse_header(std::string_view header, std::string_view type, size_t dimensions) {
+void NpyReader::parse_header(std::string_view header, std::initializer_list<std::string_view> types,
+                             size_t dimensions) {
   Literal literal(header);
   bool has_type = false, has_order = false, has_shape = false;
   bool good = literal.take("{");
@@ -159,10 +168,11 @@ void NpyReader::parse_header(std::string_view header, std::string_view type, siz
     if (!good) break;
     if (*key == "descr" && !has_type) {
       const auto found = literal.string();
-      if (!found || *found != type) {
-        fail(fmt::format("expected {} ('{}'), found {}", type_name(type), type,
+      if (!found || std::find(types.begin(), types.end(), *found) == types.end()) {
+        fail(fmt::format("expected {}, found {}", type_names(types),
                          found ? "'" + printable(*found) + "'" : "a structured type"));
       }
+      type_ = *found;
       has_type = true;
     } else if (*key == "fortran_order" && !has_order) {
       if (literal.take("True")) fail("expected C order, found Fortran order; save numpy.ascontiguousarray of it");

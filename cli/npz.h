@@ -30,6 +30,7 @@ class NpzWriter {
     void append(std::span<const float> values) { append(values.data(), values.size_bytes()); }
     void append(std::span<const int32_t> values) { append(values.data(), values.size_bytes()); }
     void append(std::span<const int64_t> values) { append(values.data(), values.size_bytes()); }
+    void append(std::span<const std::byte> values) { append(values.data(), values.size_bytes()); }
 
    private:
     friend class NpzWriter;
@@ -47,7 +48,7 @@ class NpzWriter {
     std::unique_ptr<FILE, Close> file_;
     size_t bytes_ = 0;
   };
-  // A new array `name`. type: "<f4", "<i4" or "<i8", that of what will be appended. columns: 0 for one dimension.
+  // A new array `name`. type: NumPy's ("<f4", "|i1"), that of what will be appended. columns: 0 for one dimension.
   // Valid as long as this object.
   Array& add(std::string name, std::string_view type, size_t columns = 0);
 

@@ -24,7 +24,7 @@ class NpzTest : public ::testing::Test, protected TestFolder {
 
   std::string error_of(const std::string& path) const {
     return message_of<InputError>([&] {
-      NpyReader reader(open_npz_array(path, "a"), "<f4", 2);
+      NpyReader reader(open_npz_array(path, "a"), {"<f4"}, 2);
       std::vector<float> values(6);
       reader.read(values);
     });
@@ -34,8 +34,8 @@ class NpzTest : public ::testing::Test, protected TestFolder {
 };
 
 TEST_F(NpzTest, ArraysAreReadSideBySide) {
-  NpyReader a(open_npz_array(file_, "a"), "<f4", 2), b(open_npz_array(file_, "b"), "<i8", 1),
-      none(open_npz_array(file_, "none"), "<i4", 1);
+  NpyReader a(open_npz_array(file_, "a"), {"<f4"}, 2), b(open_npz_array(file_, "b"), {"<i8"}, 1),
+      none(open_npz_array(file_, "none"), {"<i4"}, 1);
   EXPECT_EQ(a.rows(), 3u);
   EXPECT_EQ(a.columns(), 2u);
   EXPECT_EQ(b.rows(), 2u);
@@ -59,7 +59,7 @@ TEST_F(NpzTest, AnArrayThatIsNotThere) { EXPECT_EQ(open_npz_array(file_, "c"), n
 
 TEST_F(NpzTest, AnArrayOfAnotherTypeOrShape) {
   const auto open = [&](const char* type, size_t dimensions) {
-    return message_of<InputError>([&] { NpyReader(open_npz_array(file_, "a"), type, dimensions); });
+    return message_of<InputError>([&] { NpyReader(open_npz_array(file_, "a"), {type}, dimensions); });
   };
   EXPECT_EQ(open("<i8", 2), "cannot read " + file_ + ": a.npy: expected int64 ('<i8'), found '<f4'");
   EXPECT_EQ(open("<f4", 1), "cannot read " + file_ + ": a.npy: expected one dimension, found 2");
@@ -91,7 +91,7 @@ TEST_F(NpzTest, EveryChangedByteIsHarmlessOrAnError) {
     try {
       auto source = open_npz_array(copy, "a");
       if (!source) continue;  // its name was changed
-      NpyReader reader(std::move(source), "<f4", 2);
+      NpyReader reader(std::move(source), {"<f4"}, 2);
       std::vector<float> values(6);
       ASSERT_TRUE(reader.read(values)) << i;
       EXPECT_EQ(values, (std::vector<float>{1, 2, 3, 4, 5, 6})) << i;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <vector>
 
@@ -18,7 +17,8 @@ namespace {
 
 class JsonlSink : public VectorSink {
  public:
-  JsonlSink(OutputFile file, const SinkContent& content) : file_(std::move(file)), content_(content) {}
+  JsonlSink(OutputFile file, const SinkContent& content)
+      : file_(std::move(file)), content_(content), packer_(content.precision, content.dimensions) {}
 
   void accept(const Record& record, const Embedding& embedding) override {
     line_.clear();
@@ -29,7 +29,8 @@ class JsonlSink : public VectorSink {
       json.key("document").json(record.chunk->document).key("index").value(record.chunk->metadata.index);
       append_chunk_place(json, record.chunk->metadata);
     }
-    if (content_.outputs.dense) json.key("embedding").value(embedding.dense);
+    if (packer_.precision() != Precision::float32) json.key("precision").value(name_of(packer_.precision()));
+    if (content_.outputs.dense) write_vector(json.key("embedding"), embedding.dense, record.row);
     if (content_.outputs.sparse) {
       json.key("sparse").begin_object();
       for (size_t i = 0; i < embedding.sparse_ids.size(); i++) {
@@ -40,7 +41,7 @@ class JsonlSink : public VectorSink {
     if (content_.outputs.multi) {
       json.key("multi").begin_array();
       for (size_t i = 0; i < embedding.multi.size(); i += content_.dimensions) {
-        json.value(embedding.multi.subspan(i, content_.dimensions));
+        write_vector(json, embedding.multi.subspan(i, content_.dimensions), record.row);
       }
       json.end_array();
     }
@@ -56,10 +57,27 @@ class JsonlSink : public VectorSink {
   void reject(const Record&) override {}
   void flush() override { file_.flush(); }
   void finish() override { file_.finish(); }
+  size_t clipped() const override { return packer_.clipped(); }
 
  private:
+  void write_vector(JsonWriter& json, std::span<const float> vector, size_t row) {
+    const Precision precision = packer_.precision();
+    const std::span<const std::byte> packed = packer_.pack(vector, row);
+    if (precision == Precision::float32 || precision == Precision::float16) {
+      json.value(unpack_vectors(precision, packed, content_.dimensions));
+      return;
+    }
+    json.begin_array();
+    for (const std::byte byte : packed) {
+      const auto value = std::to_integer<uint8_t>(byte);
+      json.value(precision == Precision::int8 ? int{static_cast<int8_t>(value)} : int{value});
+    }
+    json.end_array();
+  }
+
   OutputFile file_;
   const SinkContent content_;
+  VectorPacker packer_;
   std::string line_;
 };
 
@@ -93,47 +111,51 @@ class ChunkLines {
 
 class NpySink : public VectorSink {
  public:
-  NpySink(const std::string& path, const SinkContent& content) : writer_(path, content.dimensions) {
+  NpySink(const std::string& path, const SinkContent& content)
+      : packer_(content.precision, content.dimensions), writer_(path, packer_.type(), packer_.columns()) {
     if (content.chunks) chunks_.emplace(path);
   }
 
   void accept(const Record& record, const Embedding& embedding) override {
-    writer_.write_row(embedding.dense);
+    writer_.write_row(packer_.pack(embedding.dense, record.row));
     if (chunks_) chunks_->add(record);
   }
   void reject(const Record& record) override {
-    writer_.write_nan_row();
+    writer_.write_row(packer_.pack_missing());
     if (chunks_) chunks_->add(record);
   }
   void finish() override {
     if (chunks_) chunks_->publish();
     writer_.publish();
   }
+  size_t clipped() const override { return packer_.clipped(); }
 
  private:
+  VectorPacker packer_;
   NpyWriter writer_;
   std::optional<ChunkLines> chunks_;
 };
 
 class NpzSink : public VectorSink {
  public:
-  NpzSink(const std::string& path, const SinkContent& content) : writer_(path), content_(content) {
+  NpzSink(const std::string& path, const SinkContent& content)
+      : writer_(path), content_(content), packer_(content.precision, content.dimensions) {
     if (content.chunks) chunks_.emplace(path);
-    if (content.outputs.dense) dense_ = &writer_.add("dense", "<f4", content.dimensions);
+    if (content.outputs.dense) dense_ = &writer_.add("dense", packer_.type(), packer_.columns());
     if (content.outputs.sparse) {
       sparse_ends_ = &writer_.add("sparse_indptr", "<i8");
       sparse_ids_ = &writer_.add("sparse_indices", "<i4");
       sparse_weights_ = &writer_.add("sparse_data", "<f4");
     }
     if (content.outputs.multi) {
-      multi_ = &writer_.add("multi", "<f4", content.dimensions);
+      multi_ = &writer_.add("multi", packer_.type(), packer_.columns());
       multi_ends_ = &writer_.add("multi_offsets", "<i8");
     }
     add_ends();
   }
 
   void accept(const Record& record, const Embedding& embedding) override {
-    if (dense_) dense_->append(embedding.dense);
+    if (dense_) dense_->append(packer_.pack(embedding.dense, record.row));
     if (sparse_ids_) {
       const std::vector<int32_t> ids(embedding.sparse_ids.begin(), embedding.sparse_ids.end());
       sparse_ids_->append(ids);
@@ -141,13 +163,13 @@ class NpzSink : public VectorSink {
       sparse_values_ += static_cast<int64_t>(ids.size());
     }
     if (multi_) {
-      multi_->append(embedding.multi);
+      multi_->append(packer_.pack(embedding.multi, record.row));
       multi_rows_ += static_cast<int64_t>(embedding.multi.size() / content_.dimensions);
     }
     end_row(record);
   }
   void reject(const Record& record) override {
-    if (dense_) dense_->append(std::vector<float>(content_.dimensions, std::numeric_limits<float>::quiet_NaN()));
+    if (dense_) dense_->append(packer_.pack_missing());
     end_row(record);
   }
   void finish() override {
@@ -157,6 +179,7 @@ class NpzSink : public VectorSink {
     if (chunks_) chunks_->publish();
     writer_.publish();
   }
+  size_t clipped() const override { return packer_.clipped(); }
 
  private:
   void end_row(const Record& record) {
@@ -171,6 +194,7 @@ class NpzSink : public VectorSink {
 
   NpzWriter writer_;
   const SinkContent content_;
+  VectorPacker packer_;
   std::optional<ChunkLines> chunks_;
   using Array = NpzWriter::Array;
   Array *dense_ = nullptr, *sparse_ends_ = nullptr, *sparse_ids_ = nullptr, *sparse_weights_ = nullptr,

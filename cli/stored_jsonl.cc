@@ -11,6 +11,7 @@
 #include "byte_source.h"
 #include "failure.h"
 #include "json_writer.h"
+#include "precision.h"
 #include "stored_outputs.h"
 #include "unicode.h"
 
@@ -83,6 +84,7 @@ class StoredJsonl : public StoredOutputs {
     ondemand::document document = parser_.iterate(line_.data(), line_.size(), line_.capacity());
     next_ = {};
     Outputs found = {.dense = false};
+    Precision precision = Precision::float32;
     const auto first = [&](std::string_view key, bool& seen) {
       if (std::exchange(seen, true)) fail(fmt::format("key \"{}\" occurs twice", key));
     };
@@ -91,6 +93,8 @@ class StoredJsonl : public StoredOutputs {
       ondemand::value value = field.value();
       if (key == "id") {
         next_id_ = id_of(value);
+      } else if (key == "precision") {
+        precision = precision_of(value);
       } else if (key == "embedding" && needed_.dense) {
         first(key, found.dense);
         append_vector(value, next_.dense);
@@ -108,6 +112,38 @@ class StoredJsonl : public StoredOutputs {
     if (needed_.sparse && !found.sparse) fail_missing("sparse");
     if (needed_.multi && !found.multi) fail_missing("multi");
     if (needed_.multi && next_.multi.empty()) fail("\"multi\" has no vectors");
+    if (needed_.dense || needed_.multi) unpack(precision);
+  }
+
+  Precision precision_of(ondemand::value value) const {
+    const std::string_view name = value.get_string();
+    for (const Precision known : {Precision::float32, Precision::float16, Precision::int8, Precision::ubinary}) {
+      if (name == name_of(known)) return known;
+    }
+    fail(fmt::format("\"precision\": expected float32, float16, int8 or ubinary, found \"{}\"", printable(name, 40)));
+  }
+
+  // From the numbers of the line, all of `columns_` a vector, to vectors.
+  void unpack(Precision precision) {
+    const size_t dimensions = precision == Precision::ubinary ? 8 * columns_ : columns_;
+    if (dimensions_ == 0) dimensions_ = dimensions;
+    if (dimensions != dimensions_) {
+      fail(fmt::format("vectors of {} dimensions, expected {}", dimensions, dimensions_));
+    }
+    if (precision == Precision::float32 || precision == Precision::float16) return;
+    const int least = precision == Precision::int8 ? -127 : 0, most = precision == Precision::int8 ? 127 : 255;
+    for (std::vector<float>* vectors : {&next_.dense, &next_.multi}) {
+      std::vector<std::byte> bytes;
+      for (const float number : *vectors) {
+        if (number != std::nearbyint(number) || number < static_cast<float>(least) ||
+            number > static_cast<float>(most)) {
+          fail(fmt::format("{}: expected whole numbers from {} to {}, found {}", name_of(precision), least, most,
+                           number));
+        }
+        bytes.push_back(static_cast<std::byte>(static_cast<int>(number)));
+      }
+      *vectors = unpack_vectors(precision, bytes, dimensions);
+    }
   }
 
   // As the records of the corpus have it.
@@ -128,10 +164,10 @@ class StoredJsonl : public StoredOutputs {
   void append_vector(ondemand::value value, std::vector<float>& to) {
     const size_t before = to.size();
     for (auto number : value.get_array()) to.push_back(number_of(number.value()));
-    const size_t dimensions = to.size() - before;
-    if (dimensions_ == 0) dimensions_ = dimensions;
-    if (dimensions == 0 || dimensions != dimensions_) {
-      fail(fmt::format("a vector of {} dimensions, expected {}", dimensions, dimensions_));
+    const size_t columns = to.size() - before;
+    if (columns_ == 0) columns_ = columns;
+    if (columns == 0 || columns != columns_) {
+      fail(fmt::format("a vector of {} dimensions, expected {}", columns, columns_));
     }
   }
 
@@ -151,6 +187,7 @@ class StoredJsonl : public StoredOutputs {
   std::string line_;
   size_t line_number_ = 0;
   ondemand::parser parser_;
+  size_t columns_ = 0;  // numbers of each vector of the file; 0: not known
   Row next_;
   std::optional<std::string> next_id_;  // as JSON
 };

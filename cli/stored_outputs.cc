@@ -11,12 +11,14 @@
 #include "failure.h"
 #include "npy.h"
 #include "npz.h"
+#include "precision.h"
 
 namespace bgem3::cli {
 
 namespace {
 
 constexpr const char* kMakeAgain = "make it again with bgem3 embed";
+const std::initializer_list<std::string_view> kVectorTypes = {"<f4", "<f2", "|i1", "|u1"};  // of every Precision
 
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
@@ -58,42 +60,42 @@ class StoredArrays : public StoredOutputs {
     if (!npz && needed.sparse) fail_missing("sparse");
     if (!npz && needed.multi) fail_missing("multi");
     if (needed.dense) {
-      dense_ = npz ? array("dense", "dense", "<f4", 2) : NpyReader(path);
+      dense_ = npz ? vectors("dense") : NpyReader(open_file(path), kVectorTypes, 2);
       set_rows("dense", dense_->rows());
-      set_dimensions("dense", dense_->columns());
+      set_dimensions("dense", *dense_);
     }
     if (needed.sparse) {
-      sparse_ids_ = array("sparse", "sparse_indices", "<i4", 1);
-      sparse_weights_ = array("sparse", "sparse_data", "<f4", 1);
+      sparse_ids_ = array("sparse", "sparse_indices", {"<i4"}, 1);
+      sparse_weights_ = array("sparse", "sparse_data", {"<f4"}, 1);
       if (sparse_ids_->rows() != sparse_weights_->rows()) {
         fail(fmt::format("sparse_indices has {} values, sparse_data {}", sparse_ids_->rows(), sparse_weights_->rows()));
       }
-      sparse_ends_.emplace(array("sparse", "sparse_indptr", "<i8", 1), sparse_ids_->rows());
+      sparse_ends_.emplace(array("sparse", "sparse_indptr", {"<i8"}, 1), sparse_ids_->rows());
       set_rows("sparse_indptr", sparse_ends_->rows());
-      NpyReader shape = array("sparse", "sparse_shape", "<i8", 1);
+      NpyReader shape = array("sparse", "sparse_shape", {"<i8"}, 1);
       int64_t sizes[2];
       if (!shape.read(sizes) || sizes[0] < 0 || sizes[1] < 1) fail("sparse_shape is not rows and vocabulary");
       set_rows("sparse_shape", static_cast<size_t>(sizes[0]));
       vocabulary_ = static_cast<size_t>(sizes[1]);
     }
     if (needed.multi) {
-      multi_ = array("multi", "multi", "<f4", 2);
-      multi_ends_.emplace(array("multi", "multi_offsets", "<i8", 1), multi_->rows());
+      multi_ = vectors("multi");
+      multi_ends_.emplace(array("multi", "multi_offsets", {"<i8"}, 1), multi_->rows());
       set_rows("multi_offsets", multi_ends_->rows());
-      set_dimensions("multi", multi_->columns());
+      set_dimensions("multi", *multi_);
     }
   }
 
   std::string read(const Record&) override {
     if (next_row_++ == rows_) fail_rows("more");
-    if (dense_) fill(*dense_, row_.dense, dimensions_);
+    if (dense_) row_.dense = read_vectors(*dense_, 1);
     if (sparse_ends_) {
       const size_t count = sparse_ends_->next();
       fill(*sparse_ids_, ids_, count);
       fill(*sparse_weights_, row_.sparse_weights, count);
       row_.sparse_ids.assign(ids_.begin(), ids_.end());
     }
-    if (multi_ends_) fill(*multi_, row_.multi, multi_ends_->next() * dimensions_);
+    if (multi_ends_) row_.multi = read_vectors(*multi_, multi_ends_->next());
     if (needed_.multi && row_.multi.empty()) return fmt::format("it has no vectors in {}", path_);
     return "";
   }
@@ -103,10 +105,18 @@ class StoredArrays : public StoredOutputs {
   }
 
  private:
-  NpyReader array(const char* output, const char* name, const char* type, size_t dimensions) const {
+  NpyReader array(const char* output, const char* name, std::initializer_list<std::string_view> types,
+                  size_t dimensions) const {
     auto source = open_npz_array(path_, name);
     if (!source) fail_missing(output);
-    return NpyReader(std::move(source), type, dimensions);
+    return NpyReader(std::move(source), types, dimensions);
+  }
+  NpyReader vectors(const char* output) const { return array(output, output, kVectorTypes, 2); }
+
+  std::vector<float> read_vectors(NpyReader& array, size_t count) {
+    bytes_.resize(count * array.row_bytes());
+    array.read(std::span(bytes_));
+    return unpack_vectors(precision_of(array.type()), bytes_, dimensions_);
   }
 
   template <typename T>
@@ -125,7 +135,9 @@ class StoredArrays : public StoredOutputs {
     if (rows_ != SIZE_MAX && rows != rows_) fail(fmt::format("{} has {} rows, others have {}", name, rows, rows_));
     rows_ = rows;
   }
-  void set_dimensions(const char* name, size_t dimensions) {
+  void set_dimensions(const char* name, const NpyReader& array) {
+    const size_t dimensions = array.columns() * (precision_of(array.type()) == Precision::ubinary ? 8 : 1);
+    if (dimensions == 0) fail(fmt::format("{} has no dimensions", name));
     if (dimensions_ != 0 && dimensions != dimensions_) {
       fail(fmt::format("{} has {} dimensions, dense has {}", name, dimensions, dimensions_));
     }
@@ -137,6 +149,7 @@ class StoredArrays : public StoredOutputs {
   std::optional<NpyReader> dense_, sparse_ids_, sparse_weights_, multi_;
   std::optional<RowEnds> sparse_ends_, multi_ends_;
   std::vector<int32_t> ids_;
+  std::vector<std::byte> bytes_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -44,8 +45,9 @@ class StoredOutputsTest : public ::testing::Test, protected TestFolder {
   // What `embed` writes of kTexts with these ids, the record behind the first rejected.
   std::string write(const std::string& name, Outputs outputs = kAll) const {
     const OutputKind kind = name.ends_with(".npz") ? OutputKind::npz : OutputKind::jsonl;
-    const auto sink =
-        make_sink(kind, path(name), {.outputs = outputs, .dimensions = 2, .vocabulary = 10, .chunks = false});
+    const auto sink = make_sink(
+        kind, path(name),
+        {.outputs = outputs, .dimensions = 2, .precision = Precision::float32, .vocabulary = 10, .chunks = false});
     size_t row = 0;
     for (const Text& text : kTexts) {
       Embedding embedding;
@@ -93,6 +95,66 @@ class StoredOutputsTest : public ::testing::Test, protected TestFolder {
 
 TEST_F(StoredOutputsTest, WhatEmbedWroteComesBackBitForBit) {
   for (const char* name : {"all.npz", "all.jsonl"}) EXPECT_EQ(read(write(name)), kTexts) << name;
+}
+
+TEST_F(StoredOutputsTest, EveryPrecisionComesBackTheSameFromEveryForm) {
+  constexpr Outputs kVectors = {.dense = true, .multi = true};
+  const std::vector<float> vectors = {0.6f, -0.8f, 0, 0, 0, 0, 0, 0, 0.5f, 0.1f, 0, 0, -0.7f, 0, -0.5f, 0};
+  for (const Precision precision : {Precision::float32, Precision::float16, Precision::int8, Precision::ubinary}) {
+    VectorPacker packer(precision, 8);
+    const std::vector<float> expected = unpack_vectors(precision, packer.pack(vectors, 0), 8);
+    for (const auto& [kind, name] : {std::pair(OutputKind::npz, "a.npz"), std::pair(OutputKind::jsonl, "a.jsonl")}) {
+      const bool can_reject = kind == OutputKind::jsonl || precision != Precision::ubinary;
+      const auto sink =
+          make_sink(kind, path(name),
+                    {.outputs = kVectors, .dimensions = 8, .precision = precision, .vocabulary = 10, .chunks = false});
+      Embedding embedding;
+      embedding.dense = std::span(vectors).first(8);
+      embedding.multi = vectors;
+      for (size_t row = 0; row < 3; ++row) {
+        const bool bad = can_reject && row == 1;
+        bad ? sink->reject(record_of(row, ids_[row])) : sink->accept(record_of(row, ids_[row]), embedding);
+      }
+      sink->finish();
+
+      const auto stored = open_stored_outputs(path(name), kVectors);
+      stored->check_model(model_, 8);
+      for (size_t row = 0; row < 3; ++row) {
+        Embedding found;
+        const bool rejected = !stored->next(record_of(row, ids_[row]), found).empty();
+        EXPECT_EQ(rejected, can_reject && row == 1) << name << " " << name_of(precision);
+        if (rejected) continue;
+        EXPECT_TRUE(std::equal(found.dense.begin(), found.dense.end(), expected.begin(), expected.begin() + 8));
+        EXPECT_TRUE(std::equal(found.multi.begin(), found.multi.end(), expected.begin(), expected.end()));
+      }
+      stored->finish();
+    }
+  }
+}
+
+TEST_F(StoredOutputsTest, JsonLinesInFewerBitsThatContradictThemselves) {
+  ids_ = {"0", "1"};
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"id":1,"precision":"int8","embedding":[1,-127]})", "(no error was thrown)"},
+      {R"({"id":1,"embedding":[1,-127],"precision":"int8"})", "(no error was thrown)"},
+      {R"({"id":1,"precision":"int8","embedding":[1,-128]})",
+       "int8: expected whole numbers from -127 to 127, found -128"},
+      {R"({"id":1,"precision":"int8","embedding":[1,0.5]})", "found 0.5"},
+      {R"({"id":1,"precision":"int8","embedding":[1,2,3]})", "a vector of 3 dimensions, expected 2"},
+      {R"({"id":1,"precision":"ubinary","embedding":[1,2]})", "vectors of 16 dimensions, expected 2"},
+      {R"({"id":1,"precision":"uint8","embedding":[1,2]})",
+       "expected float32, float16, int8 or ubinary, found \"uint8\""},
+      {R"({"id":1,"precision":8,"embedding":[1,2]})", "invalid JSON"},
+  };
+  for (const auto& [line, problem] : cases) {
+    const std::string first = R"({"id":0,"precision":"int8","embedding":[0,3]})";
+    const std::string message = error_of<InputError>(make("a.jsonl", first + "\n" + line + "\n"), Outputs());
+    EXPECT_NE(message.find(problem), std::string::npos) << line << " -> " << message;
+  }
+  ids_ = {"0"};
+  make("a.jsonl", R"({"id":0,"precision":"ubinary","embedding":[256]})");
+  const auto open = [&] { open_stored_outputs(path("a.jsonl"), Outputs()); };
+  EXPECT_NE(message_of<InputError>(open).find("expected whole numbers from 0 to 255, found 256"), std::string::npos);
 }
 
 TEST_F(StoredOutputsTest, OnlyWhatIsNeededIsReadAndNeedsToBeThere) {

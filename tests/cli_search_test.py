@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from cli_test import error_line, records
 from make_model import ModelSpec
-from outputs_test import multi_of, sparse_of
-from support import Program
+from support import Program, multi_of, sparse_of
 
 MakeModel = Callable[[ModelSpec], Path]
 
@@ -97,6 +96,9 @@ def test_search_embeddings_that_do_not_fit(program: Program, model: Path, tmp_pa
         ("fewer", np.ones((1, hidden), np.float32), 1, "1 rows, the corpus has more texts"),
         ("columns", np.ones((2, 3), np.float32), 2, "3 dimensions"),
         ("double", np.ones((2, hidden)), 1, "expected float32"),
+        ("words", np.ones((2, hidden), np.int16), 1, "found '<i2'"),
+        ("none", np.ones((2, 0), np.float32), 1, "dense has no dimensions"),
+        ("bits", np.ones((2, hidden), np.uint8), 2, f"{8 * hidden} dimensions"),
         ("fortran", np.asfortranarray(np.ones((2, hidden), np.float32)), 1, "expected C order"),
         ("nan", np.full((2, hidden), np.nan, np.float32), 1, "not finite"),
     ]:
@@ -178,6 +180,32 @@ def test_every_form_and_any_threads_give_the_same_output(
         assert program.run(*arguments, "--embeddings", file, "--threads", 1).stdout == expected, file
     for isa in program.isas(model):
         assert program.run(*arguments, "--isa", isa).stdout == expected, isa
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8", "ubinary"])
+def test_vectors_in_fewer_bits_rank_as_what_they_mean(
+    program: Program, model: Path, corpus: Path, precision: str
+) -> None:
+    arrays = program.embed_outputs(model, TEXTS, "--precision", precision)
+    query = program.embed_outputs(model, QUERIES[:1])
+    for name in ("dense", "multi"):
+        if precision == "ubinary":
+            arrays[name] = (2.0 * np.unpackbits(arrays[name], axis=1) - 1) / np.sqrt(48)
+        else:
+            arrays[name] = arrays[name].astype(np.float64) / (127 if precision == "int8" else 1)
+    arrays["dense"] /= np.linalg.norm(arrays["dense"], axis=1)[:, None]
+    loss = {"float16": 2e-3, "int8": 0.0315, "ubinary": 2.0}[precision]
+    exact = scores_of(query, program.embed_outputs(model, TEXTS), [1, 1, 1])
+    expected = scores_of(query, arrays, [1, 1, 1])
+    for form in ["npy", *FORMS]:
+        file = embed(program, corpus, model, f"a.{form}", "dense" if form == "npy" else ALL, "--precision", precision)
+        for mode in ["dense"] if form == "npy" else MODES:
+            arguments = ["search", corpus, "--model", model, "--query", QUERIES[0], "--top", 1000, "--json"]
+            hits = records(program.run(*arguments, "--mode", mode, "--embeddings", file).stdout)
+            assert len(hits) == len(TEXTS)
+            for hit in hits:
+                assert abs(hit["score"] - expected[mode][0, hit["row"]]) < 1e-5
+                assert abs(hit["score"] - exact[mode][0, hit["row"]]) < loss
 
 
 def test_equal_scores_of_every_mode_keep_the_order_of_the_corpus(program: Program, model: Path) -> None:

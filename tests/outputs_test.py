@@ -15,7 +15,7 @@ import pytest
 from exactness_test import DTYPES, MODELS, TEXTS, golden_spec, truncated
 from make_model import ModelSpec
 from reference_encoder import ReferenceEncoder
-from support import Program, jsonl, read_golden
+from support import Program, jsonl, multi_of, read_golden, sparse_of
 
 MakeModel = Callable[[ModelSpec], Path]
 
@@ -26,17 +26,6 @@ MAX_DENSE_ERROR, MAX_SPARSE_ERROR, MAX_MULTI_ERROR = 5e-7, 3e-6, 2e-5
 @pytest.fixture(scope="module")
 def model(model_folder: MakeModel) -> Path:
     return model_folder(ModelSpec())
-
-
-def sparse_of(arrays: dict[str, np.ndarray], text: int) -> dict[int, float]:
-    part = slice(*arrays["sparse_indptr"][text : text + 2])
-    ids = arrays["sparse_indices"][part].tolist()
-    assert len(set(ids)) == len(ids)
-    return dict(zip(ids, arrays["sparse_data"][part].tolist(), strict=True))
-
-
-def multi_of(arrays: dict[str, np.ndarray], text: int) -> np.ndarray:
-    return arrays["multi"][slice(*arrays["multi_offsets"][text : text + 2])]
 
 
 def check_sparse(found: dict[int, float], expected: dict[int, float]) -> None:
@@ -222,6 +211,82 @@ def test_chunks_are_the_rows_of_every_output(program: Program, model: Path, tmp_
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Fewer bits
+
+
+def in_fewer_bits(precision: str, vectors: np.ndarray) -> np.ndarray:
+    """What include/bgem3/quantize.h says, by NumPy; the range of 48 dimensions is 1."""
+    if precision == "float16":
+        return vectors.astype(np.float16)
+    if precision == "int8":
+        return np.clip(np.rint(vectors * np.float32(127)), -127, 127).astype(np.int8)
+    return np.packbits(vectors > 0, axis=1)
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8", "ubinary"])
+def test_every_form_has_the_same_vectors_in_fewer_bits(
+    precision: str, program: Program, model: Path, tmp_path: Path
+) -> None:
+    exact = program.embed_outputs(model, TEXTS)
+    arrays = program.embed_outputs(model, TEXTS, "--precision", precision)
+    for name, array in arrays.items():
+        expected = in_fewer_bits(precision, exact[name]) if name in ("dense", "multi") else exact[name]
+        assert array.dtype == expected.dtype and array.shape == expected.shape
+        assert array.tobytes() == expected.tobytes(), name
+    flags = ["--model", model, "--input-format", "jsonl", "--precision", precision]
+    program.run("embed", "-", *flags, "-o", tmp_path / "a.npy", stdin=jsonl(TEXTS))
+    dense = np.load(tmp_path / "a.npy")
+    assert dense.dtype == arrays["dense"].dtype and dense.tobytes() == arrays["dense"].tobytes()
+    result = program.run("embed", "-", *flags, "--outputs", "dense,sparse,multi", stdin=jsonl(TEXTS))
+    for text, line in enumerate(map(json.loads, result.stdout.splitlines())):
+        assert list(line) == ["id", "precision", "embedding", "sparse", "multi", "tokens", "truncated"]
+        assert line["precision"] == precision
+        if precision != "float16":
+            assert all(type(value) is int for value in [*line["embedding"], *line["multi"][0]])
+        assert np.array(line["embedding"], dense.dtype).tobytes() == dense[text].tobytes()
+        assert np.array(line["multi"], dense.dtype).tobytes() == multi_of(arrays, text).tobytes()
+
+
+def test_float32_is_what_is_written_unasked(program: Program, model: Path) -> None:
+    assert program.embed_bytes(model, TEXTS, "--precision", "float32") == program.embed_bytes(model, TEXTS)
+
+
+def test_a_rejected_record_in_fewer_bits(program: Program, model: Path, tmp_path: Path) -> None:
+    flags = ["--model", model, "--on-error", "skip", "--input-format", "jsonl"]
+    stdin = '{"text":"one"}\nbad\n{"text":"two"}\n'
+    rows = {}
+    for precision in ("float16", "int8"):
+        output = tmp_path / f"{precision}.npy"
+        result = program.run("embed", "-", "-o", output, "--precision", precision, *flags, stdin=stdin, check=False)
+        assert result.returncode == 3
+        rows[precision] = np.load(output)
+    assert np.isnan(rows["float16"]).all(axis=1).tolist() == [False, True, False]
+    assert (rows["int8"] == -128).all(axis=1).tolist() == [False, True, False]
+    assert not (rows["int8"][::2] == -128).any()
+    for name, code, part in (("a.npy", 2, "cannot say that its record was rejected"), ("a.jsonl", 3, "")):
+        arguments = ["embed", "-", "-o", tmp_path / name, "--precision", "ubinary", *flags]
+        result = program.run(*arguments, stdin=stdin, check=False)
+        assert result.returncode == code and part in result.stderr.decode()
+        assert (tmp_path / name).exists() == (code == 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (["--precision", "int8", "--no-normalize"], "expected vectors of length one"),
+        (["--precision", "ubinary", "--truncate-dim", "44"], "found 44; pass --truncate-dim 40"),
+    ],
+)
+def test_vectors_that_have_no_such_form(
+    program: Program, model: Path, tmp_path: Path, flags: list[str], part: str
+) -> None:
+    arguments = ["embed", "-", "--model", model, "-o", tmp_path / "a.npy", *flags]
+    result = program.run(*arguments, stdin="x", check=False)
+    assert result.returncode == 2 and part in result.stderr.decode()
+    assert not (tmp_path / "a.npy").exists()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Models and options without
 
 
@@ -279,6 +344,8 @@ def test_a_changed_head_has_packed_weights_of_its_own(program: Program, model: P
         (["--outputs", "dense,multi", "-o", "{}/a.npy"], ".npz or .jsonl"),
         (["--outputs", "sparse", "--truncate-dim", "8"], "--truncate-dim is for dense or multi output"),
         (["--outputs", "sparse,multi", "--pooling", "cls"], "--pooling is for dense output"),
+        (["--outputs", "sparse", "--precision", "int8"], "--precision is for dense or multi output"),
+        (["--precision", "binary"], "expected one of float32|float16|int8|ubinary, found 'binary'"),
     ],
 )
 def test_combinations_that_make_no_sense(program: Program, tmp_path: Path, flags: list[str], part: str) -> None:

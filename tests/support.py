@@ -68,6 +68,19 @@ class Program:
         return list(json.loads(self.run("info", "--json", "--model", model).stdout)["isas_present"])
 
 
+def sparse_of(arrays: dict[str, np.ndarray], text: int) -> dict[int, float]:
+    """Token ids and weights of a text, from the arrays of an .npz."""
+    part = slice(*arrays["sparse_indptr"][text : text + 2])
+    ids = arrays["sparse_indices"][part].tolist()
+    assert len(set(ids)) == len(ids)
+    return dict(zip(ids, arrays["sparse_data"][part].tolist(), strict=True))
+
+
+def multi_of(arrays: dict[str, np.ndarray], text: int) -> np.ndarray:
+    """The token vectors of a text, from the arrays of an .npz."""
+    return arrays["multi"][slice(*arrays["multi_offsets"][text : text + 2])]
+
+
 def jsonl(texts: Sequence[str]) -> str:
     return "".join(json.dumps({"text": text}) + "\n" for text in texts)
 
