@@ -24,6 +24,7 @@ inline constexpr const char* kEmbedHelp = R"(Embed texts: one vector for each li
 Examples:
   bgem3 embed texts.txt -o vectors.npy
   bgem3 embed texts.txt --outputs dense,sparse,multi -o vectors.npz    # all three of bge-m3, from one pass
+  bgem3 embed texts.txt --precision int8 -o vectors.npy                # a quarter of the bytes
   bgem3 embed corpus.jsonl --text-field body --id-field doc_id -o vectors.jsonl
   cat texts.txt | bgem3 embed --model ./minilm --threads 4 > vectors.jsonl
   bgem3 embed book.md --chunk 512 -o vectors.npy           # in chunks; vectors.chunks.jsonl has each row's

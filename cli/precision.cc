@@ -63,10 +63,6 @@ void check_precision(Precision precision, size_t dimensions, bool normalized) {
   }
 }
 
-size_t values_in_row(Precision precision, size_t dimensions) {
-  return precision == Precision::ubinary ? dimensions / 8 : dimensions;
-}
-
 template <typename T>
 std::span<const std::byte> VectorPacker::keep(const std::vector<T>& values) {
   const auto bytes = std::as_bytes(std::span(values));

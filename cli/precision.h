@@ -22,9 +22,6 @@ Precision precision_of(std::string_view numpy_type);
 // Throws UsageError if vectors of so many dimensions, of length one or not, have no such form.
 void check_precision(Precision precision, size_t dimensions, bool normalized);
 
-// Values of a row: the dimensions, or for ubinary an eighth of them.
-size_t values_in_row(Precision precision, size_t dimensions);
-
 // Vectors as the bytes of an array.
 class VectorPacker {
  public:
@@ -33,7 +30,7 @@ class VectorPacker {
 
   Precision precision() const { return precision_; }
   const char* type() const { return numpy_type(precision_); }
-  size_t columns() const { return values_in_row(precision_, dimensions_); }
+  size_t columns() const { return precision_ == Precision::ubinary ? dimensions_ / 8 : dimensions_; }
 
   // Vectors of the record `row`, end to end; valid until the next call. Throws InputError for what is beyond float16.
   std::span<const std::byte> pack(std::span<const float> vectors, size_t row);
