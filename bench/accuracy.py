@@ -60,8 +60,8 @@ def compare_dense(vectors: np.ndarray, reference: np.ndarray) -> list[str]:
 
 
 def compare_sparse(found: list[dict[int, float]], reference: list[dict[int, float]]) -> list[str]:
-    """The share of the heaviest tokens that stay so, on average over texts that have as many (the texts' number is in
-    the heading), and the sum of all differences of weights as a share of the sum of all weights."""
+    """The share of the heaviest tokens that stay so, on average over the texts that have more, and how many texts these
+    are; the sum of all differences of weights as a share of the sum of all weights."""
 
     def heaviest(weights: dict[int, float], count: int) -> set[int]:
         return set(sorted(weights, key=lambda token: -weights[token])[:count])

@@ -16,7 +16,7 @@ namespace bgem3::bench {
 namespace {
 
 constexpr size_t kPassages = 1000, kPassageRows = 128, kDimensions = 1024;
-constexpr size_t kQueryRows[] = {8, 32, 128};
+constexpr size_t kQueryRows[] = {8, 16, 32, 128};
 
 }  // namespace
 

@@ -139,7 +139,7 @@ TEST_P(OpsTest, LargestProductsEqualTheirDefinition) {
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   for (const size_t depth : {1, 33, 511, 512, 1024, 1100}) {
     for (const size_t rows : {1, 5, 12, 13, 26}) {
-      for (const size_t columns : {1, 32, 33, 70}) {
+      for (const size_t columns : {1, 16, 17, 32, 33, 48, 70}) {
         ProductCase test(rows, columns, depth);
         const PackedWeights weights = test.packed.view();
         AlignedBuffer<float> found(weights.panels() * 32);

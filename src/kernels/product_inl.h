@@ -1,6 +1,6 @@
 // Matrix products with their epilogue, and the largest products of MaxSim. Included through ops_inl.h.
-// A register tile is kTileRows x (kTileVectors * 16) sums. Each of the four types of weights says what one step along
-// depth is; the loops around it are the same.
+// A register tile is kTileRows x (kTileVectors * 16) sums, or half as wide. Each of the four types of weights says what
+// one step along depth is; the loops around it are the same.
 
 struct F32Tile {
   using X = float;
@@ -53,23 +53,23 @@ struct S8Tile {
 
 // Adds x[0..Rows) * w^T over `steps` steps to the sums y, or stores them (`first`). w: [steps][32][kStep], this tile's
 // columns first. `widened`, for tiles that widen: where the weights go, [steps][32], this tile's columns first.
-template <typename Tile, int Rows>
+template <typename Tile, int Rows, int Vectors>
 [[gnu::noinline]] void multiply_tile(const typename Tile::X* x, size_t x_stride, const typename Tile::W* w,
                                      size_t steps, bool first, float* y, size_t y_stride, float* widened) {
   constexpr size_t kPanelStep = kPanelColumns * Tile::kStep;
-  typename Tile::Sums sums[Rows][kTileVectors];
+  typename Tile::Sums sums[Rows][Vectors];
 #pragma GCC unroll 12
   for (int i = 0; i < Rows; i++) {
 #pragma GCC unroll 2
-    for (int j = 0; j < kTileVectors; j++) sums[i][j] = Tile::zero();
+    for (int j = 0; j < Vectors; j++) sums[i][j] = Tile::zero();
   }
   // Four pointers reach twelve rows: the address modes add one and two strides.
   const typename Tile::X* x_rows[4] = {x, Rows > 3 ? x + 3 * x_stride : x, Rows > 6 ? x + 6 * x_stride : x,
                                        Rows > 9 ? x + 9 * x_stride : x};
   for (size_t step = 0; step < steps; step++) {
-    decltype(Tile::load_w(w)) weights[kTileVectors];
+    decltype(Tile::load_w(w)) weights[Vectors];
 #pragma GCC unroll 2
-    for (int j = 0; j < kTileVectors; j++) {
+    for (int j = 0; j < Vectors; j++) {
       weights[j] = Tile::load_w(w + j * 16 * Tile::kStep);
       if constexpr (Tile::kWidens) weights[j].store(widened + j * 16);
       __builtin_prefetch(w + j * 16 * Tile::kStep + Tile::kPrefetchBytes / sizeof(typename Tile::W));
@@ -78,7 +78,7 @@ template <typename Tile, int Rows>
     for (int i = 0; i < Rows; i++) {
       const auto value = Tile::load_x(x_rows[i / 3] + i % 3 * x_stride);
 #pragma GCC unroll 2
-      for (int j = 0; j < kTileVectors; j++) sums[i][j] = Tile::add(sums[i][j], value, weights[j]);
+      for (int j = 0; j < Vectors; j++) sums[i][j] = Tile::add(sums[i][j], value, weights[j]);
     }
     w += kPanelStep;
     if constexpr (Tile::kWidens) widened += kPanelColumns;
@@ -89,43 +89,44 @@ template <typename Tile, int Rows>
 #pragma GCC unroll 12
     for (int i = 0; i < Rows; i++) {
 #pragma GCC unroll 2
-      for (int j = 0; j < kTileVectors; j++) sums[i][j].store(y + j * 16);
+      for (int j = 0; j < Vectors; j++) sums[i][j].store(y + j * 16);
       y += y_stride;
     }
   } else {
 #pragma GCC unroll 12
     for (int i = 0; i < Rows; i++) {
 #pragma GCC unroll 2
-      for (int j = 0; j < kTileVectors; j++) (Tile::Sums::load(y + j * 16) + sums[i][j]).store(y + j * 16);
+      for (int j = 0; j < Vectors; j++) (Tile::Sums::load(y + j * 16) + sums[i][j]).store(y + j * 16);
       y += y_stride;
     }
   }
 }
 
-// All columns of one panel for the first `rows` (1..kTileRows) rows: the tile as wide as the panel, rows as many as
-// asked.
-template <typename Tile, int Rows = kTileRows>
+// The first Columns (16 or 32) columns of one panel for the first `rows` (1..kTileRows) rows: the tile as wide as they
+// are at most, rows as many as asked.
+template <typename Tile, size_t Columns, int Rows = kTileRows>
 inline void multiply_rows(int rows, const typename Tile::X* x, size_t x_stride, const typename Tile::W* w, size_t steps,
                           bool first, float* y, size_t y_stride, float* widened) {
   if constexpr (Rows > 1) {
     if (rows < Rows) {
-      return multiply_rows<Tile, Rows - 1>(rows, x, x_stride, w, steps, first, y, y_stride, widened);
+      return multiply_rows<Tile, Columns, Rows - 1>(rows, x, x_stride, w, steps, first, y, y_stride, widened);
     }
   }
-  for (size_t column = 0; column < kPanelColumns; column += kTileVectors * 16) {
-    multiply_tile<Tile, Rows>(x, x_stride, w + column * Tile::kStep, steps, first, y + column, y_stride,
-                              widened + (Tile::kWidens ? column : 0));
+  constexpr int kVectors = std::min<int>(kTileVectors, Columns / 16);
+  for (size_t column = 0; column < Columns; column += kVectors * 16) {
+    multiply_tile<Tile, Rows, kVectors>(x, x_stride, w + column * Tile::kStep, steps, first, y + column, y_stride,
+                                        widened + (Tile::kWidens ? column : 0));
   }
 }
 
-// y[rows][32] (+)= x[rows][depth] * panel^T for up to kTileRows rows, sums cut at multiples of `block`.
-template <typename Tile>
+// y[rows][Columns] (+)= x[rows][depth] * panel^T for up to kTileRows rows, sums cut at multiples of `block`.
+template <typename Tile, size_t Columns = kPanelColumns>
 inline void multiply_strip(View<const typename Tile::X> x, const typename Tile::W* panel, size_t block, bool first,
                            float* y, size_t y_stride, float* widened = nullptr) {
   for (size_t k = 0; k < x.columns; k += block) {
     const size_t steps = (std::min(block, x.columns - k) + Tile::kStep - 1) / Tile::kStep;
-    multiply_rows<Tile>(static_cast<int>(x.rows), x.data + k, x.stride, panel + k * kPanelColumns, steps,
-                        first && k == 0, y, y_stride, widened + (Tile::kWidens ? k * kPanelColumns : 0));
+    multiply_rows<Tile, Columns>(static_cast<int>(x.rows), x.data + k, x.stride, panel + k * kPanelColumns, steps,
+                                 first && k == 0, y, y_stride, widened + (Tile::kWidens ? k * kPanelColumns : 0));
   }
 }
 
@@ -262,25 +263,32 @@ void multiply(const Product& product, const ProductTasks::Task& task, std::span<
 
 // ---- The largest products ----
 
+// largest[j] of the first Columns columns of a panel, from a strip of rows.
+template <size_t Columns>
+inline void largest_of_strip(View<const float> strip, const float* panel, size_t block, float* largest) {
+  alignas(64) float sums[kTileRows * kPanelColumns];
+  multiply_strip<F32Tile, Columns>(strip, panel, block, true, sums, kPanelColumns);
+  for (size_t j = 0; j < Columns; j += 16) {
+    Lanes best = Lanes::load(largest + j), check = Lanes::broadcast(0);  // what is not finite makes `check` NaN
+    for (size_t i = 0; i < strip.rows; i++) {
+      const Lanes product = Lanes::load(sums + i * kPanelColumns + j);
+      best = max(product, best);
+      check = fma(product, Lanes::broadcast(0), check);
+    }
+    (best + check).store(largest + j);
+  }
+}
+
 void largest_products(View<const float> x, const PackedWeights& weights, float* largest) {
   const size_t block = depth_block(weights.depth);
-  alignas(64) float sums[kTileRows * kPanelColumns];
   // Every strip of rows passes by all panels while it is in the cache; rows come from memory once.
   for (size_t first = 0; first < x.rows; first += kTileRows) {
     const View<const float> strip = x.rows_at(first, std::min<size_t>(kTileRows, x.rows - first));
     for (size_t panel = 0; panel < weights.panels(); panel++) {
-      multiply_strip<F32Tile>(strip, reinterpret_cast<const float*>(weights.panel(panel)), block, true, sums,
-                              kPanelColumns);
-      for (size_t j = 0; j < kPanelColumns; j += 16) {
-        float* to = largest + panel * kPanelColumns + j;
-        Lanes best = Lanes::load(to), check = Lanes::broadcast(0);  // what is not finite makes `check` not a number
-        for (size_t i = 0; i < strip.rows; i++) {
-          const Lanes product = Lanes::load(sums + i * kPanelColumns + j);
-          best = max(product, best);
-          check = fma(product, Lanes::broadcast(0), check);
-        }
-        (best + check).store(to);
-      }
+      const size_t column = panel * kPanelColumns;
+      const auto* w = reinterpret_cast<const float*>(weights.panel(panel));
+      const bool half = weights.columns - column <= 16;  // queries are short
+      (half ? largest_of_strip<16> : largest_of_strip<kPanelColumns>)(strip, w, block, largest + column);
     }
   }
 }

@@ -64,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(Isa, MaxSimTest, testing::ValuesIn(present_isas()),
 TEST_P(MaxSimTest, IsExactToFloat32) {
   const MaxSim scorer({.threads = 2, .isa = GetParam()});
   for (const size_t dimensions : {1, 7, 64, 384, 1024}) {
-    for (const size_t tokens : {1, 8, 32, 33, 70}) {
+    for (const size_t tokens : {1, 8, 16, 17, 32, 33, 70}) {
       const Texts query({tokens}, dimensions, 1), passages({1, 128, 12, 5, 31, 1, 1, 40}, dimensions, 2);
       const std::vector<float> scores = scorer.scores(query[0], passages.list());
       ASSERT_EQ(scores.size(), 8u);
@@ -79,15 +79,18 @@ TEST_P(MaxSimTest, IsExactToFloat32) {
 TEST_P(MaxSimTest, SameBitsAloneAndInAnyListWithAnyThreads) {
   std::vector<size_t> lengths;
   for (size_t i = 0; i < 100; i++) lengths.push_back(1 + i * 7 % 45);
-  const Texts query({35}, 520, 3), passages(lengths, 520, 4);
-  std::vector<float> expected;
+  const Texts queries({35, 8, 24}, 520, 3), passages(lengths, 520, 4);
   const MaxSim scalar({.threads = 1, .isa = "scalar"});
-  for (size_t i = 0; i < lengths.size(); i++) {
-    const std::vector<size_t> starts = {0, lengths[i]};
-    expected.push_back(scalar.scores(query[0], {passages[i].values, starts, 520})[0]);
-  }
-  for (const int threads : {1, 2, 0}) {
-    EXPECT_EQ(MaxSim({.threads = threads, .isa = GetParam()}).scores(query[0], passages.list()), expected) << threads;
+  for (size_t query = 0; query < 3; query++) {
+    std::vector<float> expected;
+    for (size_t i = 0; i < lengths.size(); i++) {
+      const std::vector<size_t> starts = {0, lengths[i]};
+      expected.push_back(scalar.scores(queries[query], {passages[i].values, starts, 520})[0]);
+    }
+    for (const int threads : {1, 2, 0}) {
+      EXPECT_EQ(MaxSim({.threads = threads, .isa = GetParam()}).scores(queries[query], passages.list()), expected)
+          << query << ", " << threads;
+    }
   }
 }
 
