@@ -15,9 +15,9 @@ import torch
 import transformers
 from encoder_parity_test import FULL, TINY_LENGTHS, large_model  # noqa: F401  (a fixture)
 from make_model import ModelSpec
-from outputs_test import MAX_DENSE_ERROR, MAX_MULTI_ERROR, MAX_SPARSE_ERROR, check_sparse, multi_of, sparse_of
+from outputs_test import MAX_DENSE_ERROR, MAX_MULTI_ERROR, MAX_SPARSE_ERROR, check_sparse
 from peers import PEER_FACTOR, exact_text, load_tokenizer
-from support import Program
+from support import Program, multi_of, sparse_of
 
 TINY = {
     "48, 4 heads": ModelSpec(seed=31),
@@ -68,8 +68,11 @@ class Flag:
         return TextOutputs(dense.double().numpy(), result, multi.double().numpy())
 
 
-def sparse_error(found: dict[int, float], exact: dict[int, float]) -> float:
-    return max((abs(found.get(key, 0.0) - exact.get(key, 0.0)) for key in found.keys() | exact.keys()), default=0.0)
+def differences(found: TextOutputs, exact: TextOutputs) -> list[np.ndarray]:
+    """Of every component and weight: dense, sparse, multi."""
+    tokens = found.sparse.keys() | exact.sparse.keys()
+    sparse = [found.sparse.get(token, 0.0) - exact.sparse.get(token, 0.0) for token in tokens]
+    return [found.dense - exact.dense, np.array(sparse), (found.multi - exact.multi).ravel()]
 
 
 def compare(program: Program, folder: Path, counts: dict[int, int]) -> None:
@@ -83,29 +86,25 @@ def compare(program: Program, folder: Path, counts: dict[int, int]) -> None:
     arrays = program.embed_outputs(folder, texts)
     singles = [flag.outputs(text, torch.float32) for text in texts]
     exacts = [flag.outputs(text, torch.float64) for text in texts]
-    ours, theirs = np.zeros(3), np.zeros(3)
+    ours, theirs = [], []
     for text, (single, exact) in enumerate(zip(singles, exacts, strict=True)):
-        sparse, multi = sparse_of(arrays, text), multi_of(arrays, text)
-        check_sparse(sparse, exact.sparse)
-        assert multi.shape == exact.multi.shape
-        dense = arrays["dense"][text]
-        ours = np.maximum(
-            ours,
-            [np.abs(dense - exact.dense).max(), sparse_error(sparse, exact.sparse), np.abs(multi - exact.multi).max()],
-        )
-        theirs = np.maximum(
-            theirs,
-            [
-                np.abs(single.dense - exact.dense).max(),
-                sparse_error(single.sparse, exact.sparse),
-                np.abs(single.multi - exact.multi).max(),
-            ],
-        )
-    pairs = zip(("dense", "sparse", "multi"), ours, theirs, strict=True)
-    errors = ", ".join(f"{name} {a:.2e} / {b:.2e}" for name, a, b in pairs)
-    print(f"\n{folder.name}: largest errors, ours / float32 torch: {errors}")
-    assert (ours <= [MAX_DENSE_ERROR, MAX_SPARSE_ERROR, MAX_MULTI_ERROR]).all(), ours
-    assert (ours <= np.maximum(PEER_FACTOR * theirs, [DENSE_FLOOR, SPARSE_FLOOR, MULTI_FLOOR])).all(), (ours, theirs)
+        found = TextOutputs(arrays["dense"][text], sparse_of(arrays, text), multi_of(arrays, text))
+        check_sparse(found.sparse, exact.sparse)
+        assert found.multi.shape == exact.multi.shape
+        ours.append(differences(found, exact))
+        theirs.append(differences(single, exact))
+    columns = [[np.concatenate(parts) for parts in zip(*side, strict=True)] for side in (ours, theirs)]
+    largest = np.array([[np.abs(column).max() for column in side] for side in columns])
+    rms = np.array([[np.sqrt(np.mean(column**2)) for column in side] for side in columns])
+    names = ("dense", "sparse", "multi")
+    for what, (mine, reference) in (("largest", largest), ("root mean square", rms)):
+        errors = ", ".join(f"{name} {a:.2e} / {b:.2e}" for name, a, b in zip(names, mine, reference, strict=True))
+        print(f"\n{folder.name}, {counts}: {what} errors, ours / float32 torch: {errors}")
+    assert (largest[0] <= [MAX_DENSE_ERROR, MAX_SPARSE_ERROR, MAX_MULTI_ERROR]).all(), largest
+    floors = np.array([DENSE_FLOOR, SPARSE_FLOOR, MULTI_FLOOR])
+    assert (rms[0] <= np.maximum(PEER_FACTOR * rms[1], floors / 10)).all(), rms
+    if len(texts) > 1:  # the largest of the thousand components of a single text is a matter of luck
+        assert (largest[0] <= np.maximum(PEER_FACTOR * largest[1], floors)).all(), largest
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -118,6 +117,11 @@ def test_full_size_short_texts(program: Program, large_model: Callable[[str, Mod
 
 
 @pytest.mark.slow
-def test_full_width_long_texts(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
-    folder = large_model("random-3-layers", dataclasses.replace(FULL, layers=3))
-    compare(program, folder, {2048: 1, 8192: 1})
+def test_full_size_2048_tokens(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
+    compare(program, large_model("random-full", FULL), {2048: 1})
+
+
+@pytest.mark.slow
+def test_full_width_8192_tokens(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
+    """Three of the 24 layers: what is particular to long texts shows in any layer."""
+    compare(program, large_model("random-3-layers", dataclasses.replace(FULL, layers=3)), {8192: 1})
