@@ -1,6 +1,6 @@
-// The only file that includes CLI11 (it takes seconds to compile). Each command is one function that declares its
-// options into its struct; shared groups of options are functions of their own. Values with few names go through
-// `choice`, whose errors list them.
+// The only file that includes CLI11 (it takes seconds to compile), hence its lines. Each command is one function that
+// declares its options into its struct; shared groups of options are functions of their own. Values with few names go
+// through `choice`, whose errors list them.
 #include "arguments.h"
 
 #include <fmt/format.h>
@@ -13,6 +13,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "bgem3/version.h"
@@ -121,7 +122,14 @@ void add_model(CLI::App& app, std::string& model) {
       ->type_name("MODEL");
 }
 
-void add_machine(CLI::App& app, OpenOptions& open) {
+void add_cache_dir(CLI::App& app, std::string& cache_dir) {
+  app.add_option("--cache-dir", cache_dir,
+                 "Folder of the packed weights [$BGEM3_CACHE_DIR, else $XDG_CACHE_HOME/bgem3, else ~/.cache/bgem3]")
+      ->type_name("FOLDER");
+}
+
+// What add_dtype does not say.
+void add_resources(CLI::App& app, OpenOptions& open) {
   count(app, "--threads", open.threads, 4096, "Most threads [all cores this process may use]")->type_name("N");
   app.add_option_function<std::string>(
          "--max-memory",
@@ -131,15 +139,17 @@ void add_machine(CLI::App& app, OpenOptions& open) {
   app.add_option("--isa", open.isa, "Instruction set: scalar, avx2, avx512, auto (same bits on each)")
       ->capture_default_str()
       ->type_name("NAME");
-  choice<std::string>(app, "--dtype", open.dtype,
-                      {{"f32", "f32"}, {"float32", "f32"}, {"bf16", "bf16"}, {"bfloat16", "bf16"}, {"int8", "int8"}},
-                      "Precision of the computation [f32]");
   app.add_flag_callback(
       "--no-packed-cache", [&open] { open.packed_cache = false; },
       "Pack the weights into memory, without a file for the next starts");
-  app.add_option("--cache-dir", open.cache_dir,
-                 "Folder of the packed weights [$BGEM3_CACHE_DIR, else $XDG_CACHE_HOME/bgem3, else ~/.cache/bgem3]")
-      ->type_name("FOLDER");
+  add_cache_dir(app, open.cache_dir);
+}
+
+void add_machine(CLI::App& app, OpenOptions& open) {
+  choice<std::string>(app, "--dtype", open.dtype,
+                      {{"f32", "f32"}, {"float32", "f32"}, {"bf16", "bf16"}, {"bfloat16", "bf16"}, {"int8", "int8"}},
+                      "Precision of the computation [f32]");
+  add_resources(app, open);
 }
 
 void add_special_tokens_rule(CLI::App& app, SpecialTokensInText& special) {
@@ -354,6 +364,55 @@ CLI::App* add_history(CLI::App& program, HistoryArguments& args) {
   return app;
 }
 
+// "f32,int8" as names that the library checks.
+std::vector<std::string> parse_names(const std::string& given) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= given.size();) {
+    const size_t end = std::min(given.find(',', begin), given.size());
+    names.push_back(given.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
+CLI::App* add_verify(CLI::App& program, VerifyArguments& args) {
+  CLI::App* app = program.add_subcommand("verify", kVerifyHelp);
+  app->add_option("MODEL", args.open.model, "A folder, or ORGANISATION/NAME[@REVISION] in the Hugging Face cache")
+      ->capture_default_str()
+      ->type_name("");
+  app->add_option_function<std::string>(
+         "--dtype", [&args](const std::string& given) { args.dtypes = parse_names(given); },
+         "Precisions to compute in: f32, bf16, int8, with commas between [f32; --against: those of the file]")
+      ->type_name("LIST");
+  app->add_flag("--published", args.published,
+                "The model is BAAI/bge-m3 as published, wherever its files lie: compare them with the published ones");
+  app->add_option("--record", args.record, "Write a fingerprint, if every check passes; replaces the file")
+      ->type_name("FILE");
+  app->add_option("--against", args.against, "Compare with a fingerprint: the same bits, or by how much not")
+      ->type_name("FILE");
+  app->add_flag("--json", args.json, "As one JSON object, every check in it");
+  app->add_flag("--verbose", args.verbose, "Show every check, not only those that failed");
+  app->add_flag("-q,--quiet", args.quiet, "No progress");
+  add_resources(*app, args.open);
+  app->footer(kVerifyFooter);
+  return app;
+}
+
+void add_cache(CLI::App& program, CacheListArguments& list, CacheCleanArguments& clean) {
+  CLI::App* app = program.add_subcommand("cache", kCacheHelp);
+  app->require_subcommand(1);
+  CLI::App* list_app = app->add_subcommand("list", kCacheListHelp);
+  CLI::App* clean_app = app->add_subcommand("clean", kCacheCleanHelp);
+  clean_app->add_flag("--all", clean.clean.all, "Also what is in use by this version: the next start packs anew");
+  clean_app->add_flag("--dry-run", clean.clean.dry_run, "Show what would be deleted");
+  for (const auto& [command, options, json] :
+       {std::tuple(list_app, &list.cache, &list.json), std::tuple(clean_app, &clean.clean.cache, &clean.json)}) {
+    command->add_flag("--check", options->every_byte, "Read packed weights whole and compare their checksums");
+    command->add_flag("--json", *json, "As one JSON object");
+    add_cache_dir(*command, options->cache_dir);
+  }
+}
+
 void check_command(const CLI::App& program, const std::string& name) {
   std::string names;
   for (const CLI::App* command : program.get_subcommands({})) {
@@ -399,12 +458,17 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   InfoArguments info;
   SearchArguments search;
   HistoryArguments history;
+  VerifyArguments verify;
+  CacheListArguments cache_list;
+  CacheCleanArguments cache_clean;
   const CLI::App* embed_app = add_embed(program, embed);
   const CLI::App* tokenize_app = add_tokenize(program, tokenize);
   const CLI::App* chunk_app = add_chunk(program, chunk);
   add_info(program, info);
   const CLI::App* search_app = add_search(program, search);
   const CLI::App* history_app = add_history(program, history);
+  const CLI::App* verify_app = add_verify(program, verify);
+  add_cache(program, cache_list, cache_clean);
 
   if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
   if (argc <= 1 && stdin_is_terminal) return ShowText{program.help()};
@@ -464,6 +528,14 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   if (history_app->parsed()) {
     exclusive(*history_app, "--json", "--plot");
     return history;
+  }
+  if (verify_app->parsed()) {
+    exclusive(*verify_app, "--record", "--against");
+    return verify;
+  }
+  if (program.got_subcommand("cache")) {
+    if (program.get_subcommand("cache")->got_subcommand("list")) return cache_list;
+    return cache_clean;
   }
   return info;
 }

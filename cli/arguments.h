@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "bgem3/cache.h"
 #include "bgem3/chunker.h"
 #include "bgem3/options.h"
 #include "precision.h"
@@ -85,8 +86,30 @@ struct HistoryArguments {
   std::string plot;  // an .svg; "": none
 };
 
-using Arguments = std::variant<ShowText, EmbedArguments, TokenizeArguments, ChunkArguments, InfoArguments,
-                               SearchArguments, HistoryArguments>;
+struct VerifyArguments {
+  OpenOptions open;
+  std::vector<std::string> dtypes;  // empty: the library's choice
+  bool published = false;
+  std::string record;   // the fingerprint to write; "": none
+  std::string against;  // the fingerprint to compare with; "": none
+  bool json = false;
+  bool verbose = false;
+  bool quiet = false;
+};
+
+struct CacheListArguments {
+  CacheOptions cache;
+  bool json = false;
+};
+
+struct CacheCleanArguments {
+  CleanOptions clean;
+  bool json = false;
+};
+
+using Arguments =
+    std::variant<ShowText, EmbedArguments, TokenizeArguments, ChunkArguments, InfoArguments, SearchArguments,
+                 HistoryArguments, VerifyArguments, CacheListArguments, CacheCleanArguments>;
 
 // Throws UsageError: one line that names the option and what it takes. `stdin_is_terminal`: a command that would wait
 // for somebody to type texts answers with its help instead.

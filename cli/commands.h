@@ -11,6 +11,9 @@ int run_tokenize(const TokenizeArguments& arguments, Signals& signals);
 int run_chunk(const ChunkArguments& arguments, Signals& signals);
 int run_info(const InfoArguments& arguments);
 int run_history(const HistoryArguments& arguments);
+int run_verify(const VerifyArguments& arguments);
+int run_cache_list(const CacheListArguments& arguments);
+int run_cache_clean(const CacheCleanArguments& arguments);
 int run_search(const SearchArguments& arguments, Signals& signals);
 
 }  // namespace bgem3::cli

@@ -12,6 +12,8 @@ Examples:
   bgem3 tokenize texts.txt | head                 token ids and byte offsets
   bgem3 chunk book.md > chunks.jsonl              a document in parts that fit the model
   bgem3 info --json                               the model, its files, this machine
+  bgem3 verify                                    whether the model gives what it should here
+  bgem3 cache list                                what bgem3 keeps on this disk
 )";
 
 inline constexpr const char* kProgramFooter =
@@ -86,5 +88,37 @@ Examples:
   bgem3 history calls.db --last 100 --plot calls.svg
   bgem3 history calls.db --json
 )";
+
+inline constexpr const char* kVerifyHelp =
+    R"(Check a model on this machine: files, structure, tokenizer, and what it computes.
+
+bge-m3 is compared with its published digests, ids and values; any model with a fingerprint that was recorded before.
+
+Examples:
+  bgem3 verify
+  bgem3 verify BAAI/bge-m3 --dtype f32,bf16,int8 --verbose
+  bgem3 verify ./bge-m3-copy --published
+  bgem3 verify ./minilm --record minilm.json           # here, once
+  bgem3 verify ./minilm --against minilm.json --json   # there, or after an upgrade
+)";
+
+inline constexpr const char* kVerifyFooter =
+    R"(Exit codes: 0 no check failed; 1 some check failed; 2 the fingerprint cannot be compared with.)";
+
+inline constexpr const char* kCacheHelp =
+    R"(Show or free what bgem3 keeps in its own cache folder: packed weights and remembered hashes.
+
+Models downloaded into the Hugging Face cache are not touched.
+
+Examples:
+  bgem3 cache list
+  bgem3 cache clean --dry-run
+  bgem3 cache clean --all
+)";
+
+inline constexpr const char* kCacheListHelp = "List the files of the cache.";
+
+inline constexpr const char* kCacheCleanHelp =
+    "Delete packed weights of older versions, damaged and unfinished files; running programs keep what they use.";
 
 }  // namespace bgem3::cli

@@ -41,6 +41,9 @@ int run(int argc, char** argv) {
                         [&](const InfoArguments& command) { return run_info(command); },
                         [&](const SearchArguments& command) { return run_search(command, signals); },
                         [](const HistoryArguments& command) { return run_history(command); },
+                        [](const VerifyArguments& command) { return run_verify(command); },
+                        [](const CacheListArguments& command) { return run_cache_list(command); },
+                        [](const CacheCleanArguments& command) { return run_cache_clean(command); },
                     },
                     arguments);
 }

@@ -191,6 +191,38 @@ void FileWriter::publish() {
   descriptor_ = -1;
 }
 
+namespace {
+
+// The unfinished file of a writer that has ended, locked; -1 if there is none. `busy`: a writer has it.
+int lock_unfinished(const std::string& part, bool& busy) {
+  const int descriptor = open(part.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  busy = descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0;
+  if (!busy) return descriptor;
+  close(descriptor);
+  return -1;
+}
+
+}  // namespace
+
+bool is_being_written(const std::string& path) {
+  bool busy = false;
+  const int descriptor = lock_unfinished(path + ".part", busy);
+  if (descriptor >= 0) close(descriptor);
+  return busy;
+}
+
+bool remove_unfinished(const std::string& path) {
+  const std::string part = path + ".part";
+  bool busy = false;
+  const int descriptor = lock_unfinished(part, busy);
+  if (busy || (descriptor < 0 && errno == ENOENT)) return false;
+  // A writer that waits for the lock will find that its file is gone, and make another.
+  const int error = unlink(part.c_str()) == 0 || errno == ENOENT ? 0 : errno;
+  if (descriptor >= 0) close(descriptor);
+  if (error != 0) fail<ModelLoadingError>(ErrorCode::io, "{}: cannot delete: {}", part, std::strerror(error));
+  return true;
+}
+
 void make_folders(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -103,6 +103,12 @@ class FileWriter {
   size_t size_ = 0;
 };
 
+// Whether a FileWriter, of any process, writes the file now.
+bool is_being_written(const std::string& path);
+// Removes the `path`.part that a killed process left. False if there is none, or it is being written. Throws
+// ModelLoadingError (io).
+bool remove_unfinished(const std::string& path);
+
 // Makes a folder and those above it, where they are missing. Throws ModelLoadingError (io).
 void make_folders(const std::string& path);
 

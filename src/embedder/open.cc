@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "bgem3/chunker.h"
 #include "bgem3/embedder.h"
+#include "embedder/cache.h"
 #include "kernels/ops.h"
 #include "model/config.h"
 #include "model/model_digest.h"
@@ -43,7 +44,7 @@ constexpr const char* kTokenizerSection = "tokenizer";
 // The folder of packed files, which is there; empty, with a notice, if there can be none.
 std::string make_cache_folder(const OpenOptions& options, ModelInfo& info) {
   if (!options.packed_cache) return {};
-  const std::string folder = options.cache_dir.empty() ? packed_cache_folder(read_environment()) : options.cache_dir;
+  const std::string folder = cache_folder_for(options.cache_dir);
   if (folder.empty()) {
     info.notices.push_back("no packed file: none of BGEM3_CACHE_DIR, XDG_CACHE_HOME and HOME is set");
     return {};
@@ -75,9 +76,8 @@ void find_packed_file(const std::string& cache_folder, OpenedModel& opened) {
   ModelInfo& info = opened.info;
   info.packed.state = "none";
   if (cache_folder.empty()) return;
-  opened.packed_key = fmt::format("{} {} {}", info.digest, info.dtype, kPackedLayout);
-  info.packed.path =
-      fmt::format("{}/{}-{}-{}.packed", cache_folder, info.digest.substr(0, 32), info.dtype, kPackedLayout);
+  opened.packed_key = packed_file_key(info.digest, info.dtype);
+  info.packed.path = fmt::format("{}/{}", cache_folder, packed_file_name(info.digest, info.dtype));
   info.packed.state = "absent";
 }
 
@@ -163,13 +163,15 @@ PackedModel load_packed_model(OpenedModel& opened, const Tokenizer& tokenizer, M
       } catch (const ModelLoadingError&) {  // then it is built here
       }
       const std::string compiled = CompiledTokenizer::make(tokenizer);
+      file.add(kModelNameSection, 0, std::as_bytes(std::span(info.name)));
       file.add(kTokenizerSection, 0, std::as_bytes(std::span(compiled)));
       pack_model(weights, opened.precision, team, file);
       file.publish();
       info.packed.state = "built";
       return open_file();
     } catch (const ModelLoadingError& error) {
-      if (error.code() != ErrorCode::io) throw;  // the model's own fault
+      // Not the model's own fault: a disk that is full, or somebody who empties the cache.
+      if (error.code() != ErrorCode::io && error.code() != ErrorCode::not_found) throw;
       info.packed.state = "none";
       info.notices.push_back(fmt::format("no packed file, every start packs anew: {}", error.what()));
     }

@@ -121,6 +121,16 @@ std::map<std::string, Section, std::less<>> parse_packed_file(std::span<const st
   return sections;
 }
 
+std::string read_packed_key(const std::string& path) {
+  const OpenFile file(path);
+  Header header{};
+  if (file.size() >= sizeof header) file.read_at(0, std::as_writable_bytes(std::span(&header, 1)));
+  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) {
+    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: no packed file of bgem3, or not complete", path);
+  }
+  return std::string(load(header.key).value_or(""));
+}
+
 Sections open_packed_file(const std::string& path, std::string_view key) {
   Sections sections;
   sections.file_.emplace(path);

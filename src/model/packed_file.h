@@ -56,7 +56,11 @@ constexpr size_t kLongestSectionName = 63;
 // Throws ModelLoadingError: not_found; io; corrupt (damaged, cut short, no packed file, or made for another key).
 Sections open_packed_file(const std::string& path, std::string_view key);
 
-// The same for bytes in memory, which the result points into; `file` stands for them in messages.
+// The key that a packed file says it was written for; nothing else of it is checked. Throws ModelLoadingError
+// (not_found, io, corrupt).
+std::string read_packed_key(const std::string& path);
+
+// The same as open_packed_file() for bytes in memory, which the result points into; `file` stands for them in messages.
 std::map<std::string, Section, std::less<>> parse_packed_file(std::span<const std::byte> bytes, std::string_view key,
                                                               std::string_view file);
 

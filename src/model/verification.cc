@@ -49,60 +49,53 @@ const Published* find_published(std::string_view name) {
   return found == std::end(kPublished) ? nullptr : found;
 }
 
-[[noreturn]] void refuse(const ModelFile& file, const char* source, std::string_view expected, std::string_view found) {
-  fail<ModelLoadingError>(ErrorCode::corrupt,
-                          "{}: not what was published: {} says {}, its content has {}; download it again", file.path,
-                          source, expected, found);
-}
-
-// True if the file is the published one. In a snapshot of the revision it must be.
-bool verify_published(const ModelFile& file, bool is_listed_revision, FileHashes& hashes) {
+// The published digest, where the file must have it or has it.
+FileVerdict verify_published(const ModelFile& file, bool must, FileHashes& hashes) {
   const Published* published = find_published(file.name);
-  if (!published) return false;
-  if (!is_listed_revision && file.size_bytes != published->size_bytes) return false;
-  const std::string& sha256 = hashes.sha256(file.path);
-  if (sha256 == published->sha256) return true;
-  if (is_listed_revision) refuse(file, "the list of bge-m3's files", published->sha256, sha256);
-  return false;
+  if (!published || (!must && file.size_bytes != published->size_bytes)) return {};
+  FileVerdict verdict = {"published", std::string(published->sha256), hashes.sha256(file.path)};
+  return must || verdict.matches() ? verdict : FileVerdict{};
 }
 
-// True if the file is a blob of the Hugging Face cache, and has the content that its name promises.
-bool verify_blob(const ModelFile& file, FileHashes& hashes) {
+// The hash that the Hugging Face cache calls the file's content by.
+FileVerdict verify_blob(const ModelFile& file, FileHashes& hashes) {
   std::error_code error;
   const fs::path blob = fs::canonical(file.path, error);
-  if (error || blob.parent_path().filename() != "blobs") return false;
+  if (error || blob.parent_path().filename() != "blobs") return {};
   const std::string name = blob.filename();
-  if (is_hex(name, 64)) {
-    const std::string& sha256 = hashes.sha256(file.path);
-    if (sha256 != name) refuse(file, "the cache", name, sha256);
-    return true;
-  }
+  if (is_hex(name, 64)) return {"blob name", name, hashes.sha256(file.path)};
   if (is_hex(name, 40) && file.size_bytes <= kLargestGitFile) {
     const std::string content = read_file(file.path, kLargestGitFile);
     const std::string object = fmt::format("blob {}", content.size()) + '\0' + content;
-    const std::string sha1 = sha1_hex(std::as_bytes(std::span(object)));
-    if (sha1 != name) refuse(file, "the cache", name, sha1);
-    return true;
+    return {"blob name", name, sha1_hex(std::as_bytes(std::span(object)))};
   }
-  return false;
+  return {};
 }
 
 }  // namespace
 
+FileVerdict verify_file(const ModelFiles& files, const ModelFile& file, bool published, FileHashes& hashes) {
+  const Published* listed = find_published(file.name);
+  const bool is_listed_revision =
+      listed && (files.revision == kWithSafetensors || (files.revision == kMain && listed->on_main));
+  FileVerdict verdict = verify_published(file, published || is_listed_revision, hashes);
+  if (verdict.source.empty() && !files.revision.empty()) verdict = verify_blob(file, hashes);
+  return verdict;
+}
+
 std::string verify_files(ModelFiles& files, FileHashes& hashes) {
   size_t published = 0, unverified = 0;
   for (ModelFile& file : files.files) {
-    const Published* listed = find_published(file.name);
-    const bool is_listed_revision =
-        listed && (files.revision == kWithSafetensors || (files.revision == kMain && listed->on_main));
-    if (verify_published(file, is_listed_revision, hashes)) {
-      file.verified = "published";
-      published++;
-    } else if (!files.revision.empty() && verify_blob(file, hashes)) {
-      file.verified = "blob name";
-    } else {
-      unverified++;
+    const FileVerdict verdict = verify_file(files, file, false, hashes);
+    if (!verdict.matches()) {
+      fail<ModelLoadingError>(ErrorCode::corrupt,
+                              "{}: not what was published: {} says {}, its content has {}; download it again",
+                              file.path, verdict.source == "published" ? "the list of bge-m3's files" : "the cache",
+                              verdict.expected, verdict.found);
     }
+    file.verified = verdict.source;
+    if (verdict.source == "published") published++;
+    if (verdict.source.empty()) unverified++;
   }
   if (unverified > 0) return "unverified";
   return published == files.files.size() ? "published" : "blob names";

@@ -8,6 +8,19 @@
 
 namespace bgem3 {
 
+// What a file was compared with, and what came of it.
+struct FileVerdict {
+  std::string source;    // as ModelFile::verified; empty: there is nothing to compare with
+  std::string expected;  // the hash that the source has for it
+  std::string found;     // that of its content
+
+  bool matches() const { return expected == found; }
+};
+
+// Compares one of files.files, as verify_files does. `published`: the model is said to be the published bge-m3, so its
+// files are compared with the published ones wherever they lie. Throws as FileHashes.
+FileVerdict verify_file(const ModelFiles& files, const ModelFile& file, bool published, FileHashes& hashes);
+
 // Compares each of files.files with
 //   - the published digest, if the snapshot is one of the revisions of bge-m3 that are listed here,
 //   - else the hash that the Hugging Face cache gave its content as a name (blobs/<sha256>, or <sha1> as git counts

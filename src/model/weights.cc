@@ -203,6 +203,18 @@ void add_head(const MappedFile& file, const std::string& head, std::vector<Tenso
 
 }  // namespace
 
+std::vector<const Tensor*> all_tensors(const Weights& weights) {
+  std::vector<const Tensor*> tensors;
+  for (const auto& row : kEmbeddings) tensors.push_back(&(weights.*row.member));
+  for (const LayerWeights& layer : weights.layers) {
+    for (const auto& row : kLayer) tensors.push_back(&(layer.*row.member));
+  }
+  for (const HeadWeights* head : {&weights.sparse_head, &weights.multi_head}) {
+    if (head->is_there()) tensors.insert(tensors.end(), {&head->weight, &head->bias});
+  }
+  return tensors;
+}
+
 Weights pick_weights(std::vector<Tensor> tensors, const ModelConfig& config, std::string_view file) {
   return Picker(std::move(tensors), config, file).pick();
 }

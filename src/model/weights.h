@@ -44,6 +44,9 @@ struct Weights {
   std::vector<std::shared_ptr<const MappedFile>> files;  // what the tensors point into
 };
 
+// Every tensor of them, by its place in the structs above.
+std::vector<const Tensor*> all_tensors(const Weights& weights);
+
 // Maps the weight files and answers their tensors. Names may have the prefix "roberta.", "bert." or "model." (all of
 // them or none). The heads are in their own files, else tensors of the weights named "sparse_linear" and
 // "colbert_linear", without prefix, or not there. Tensors that are not used (pooler, position_ids) are ignored. Throws
