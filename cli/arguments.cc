@@ -531,6 +531,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   }
   if (verify_app->parsed()) {
     exclusive(*verify_app, "--record", "--against");
+    if (verify.record == "-") throw UsageError("--record: expected a file; the report goes to standard output");
     return verify;
   }
   if (program.got_subcommand("cache")) {

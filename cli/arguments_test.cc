@@ -240,6 +240,39 @@ TEST(Arguments, History) {
   usage_error({"history", "calls.db", "--json", "--plot", "a.svg"});
 }
 
+TEST(Arguments, Verify) {
+  const auto plain = std::get<VerifyArguments>(parse({"verify"}));
+  EXPECT_EQ(plain.open.model, "BAAI/bge-m3");
+  EXPECT_TRUE(plain.dtypes.empty());
+  EXPECT_FALSE(plain.published || plain.json || plain.verbose);
+  const auto args = std::get<VerifyArguments>(parse({"verify", "./m", "--dtype", "f32,int8", "--against", "f.json",
+                                                     "--published", "--json", "--isa", "avx2", "--cache-dir", "c"}));
+  EXPECT_EQ(args.open.model, "./m");
+  EXPECT_EQ(args.dtypes, (std::vector<std::string>{"f32", "int8"}));
+  EXPECT_EQ(args.against, "f.json");
+  EXPECT_EQ(args.record, "");
+  EXPECT_EQ(args.open.isa, "avx2");
+  EXPECT_EQ(args.open.cache_dir, "c");
+  EXPECT_TRUE(args.published && args.json);
+  EXPECT_TRUE(contains(usage_error({"verify", "--record", "a", "--against", "b"}), "--against"));
+  EXPECT_TRUE(contains(usage_error({"verify", "--record", "-"}), "--record"));
+  usage_error({"verify", "one", "two"});
+}
+
+TEST(Arguments, Cache) {
+  EXPECT_FALSE(std::get<CacheListArguments>(parse({"cache", "list"})).cache.every_byte);
+  const auto list = std::get<CacheListArguments>(parse({"cache", "list", "--check", "--json", "--cache-dir", "c"}));
+  EXPECT_TRUE(list.cache.every_byte && list.json);
+  EXPECT_EQ(list.cache.cache_dir, "c");
+  const auto clean = std::get<CacheCleanArguments>(parse({"cache", "clean", "--all", "--dry-run"}));
+  EXPECT_TRUE(clean.clean.all && clean.clean.dry_run);
+  EXPECT_FALSE(clean.json);
+  EXPECT_FALSE(std::get<CacheCleanArguments>(parse({"cache", "clean"})).clean.all);
+  usage_error({"cache"});
+  usage_error({"cache", "empty"});
+  usage_error({"cache", "list", "--all"});
+}
+
 TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
   EXPECT_EQ(usage_error({"embed", "--pooling", "max"}), "--pooling: expected one of cls|mean, found 'max'");
   EXPECT_EQ(usage_error({"embed", "--on-error", "x"}), "--on-error: expected one of fail|skip, found 'x'");
@@ -266,7 +299,7 @@ TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
 }
 
 TEST(Arguments, HelpBeginsWithExamples) {
-  for (const char* command : {"embed", "tokenize", "chunk", "info", "search", "history"}) {
+  for (const char* command : {"embed", "tokenize", "chunk", "info", "search", "history", "verify", "cache"}) {
     const std::string help = std::get<ShowText>(parse({command, "--help"})).text;
     EXPECT_LT(help.find("Examples:"), help.find("Usage:")) << command;
     EXPECT_LT(help.find("Usage:"), help.find("Options:")) << command;

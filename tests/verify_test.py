@@ -269,22 +269,34 @@ def test_published_ids_are_those_of_the_published_tokenizer(program: Program, wi
     assert sum(check["outcome"] == "fail" for check in values) > 100
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "wrong"),
+    [
+        ((123456, 0), "\u2581no-such-token", ["every token and its ids, hashed"]),
+        ((4865, 1), -50.0, ['ids of "What is BGE M3?"', "every token and its ids, hashed"]),
+    ],
+    ids=["string", "score"],
+)
 def test_wrong_token_of_the_published_tokenizer_is_found(
-    program: Program, with_published_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: Program,
+    with_published_tokenizer: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[int, int],
+    value: str | float,
+    wrong: list[str],
 ) -> None:
     model = tmp_path / "model"
     shutil.copytree(with_published_tokenizer, model)
-    text = (model / "tokenizer.json").read_text(encoding="utf-8")
-    tokenizer = json.loads(text)
-    tokenizer["model"]["vocab"][123456][0] += "x"
+    tokenizer = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["model"]["vocab"][place[0]][place[1]] = value
     (model / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     hugging_face_cache(model, tmp_path / "hub", "BAAI/bge-m3")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     found = report(program, "BAAI/bge-m3", code=1)  # by its name it has to be the published one
     assert found["published"] is True
     assert check_named(found, "files", "tokenizer.json")["outcome"] == "pass"  # the blob's name was made of it
-    wrong = [check for check in failures(found) if check["group"] == "tokenizer"]
-    assert names(wrong) == ["tokenizer: ids of every token's own text, hashed"]
+    assert [check["name"] for check in failures(found) if check["group"] == "tokenizer"] == wrong
 
 
 def test_built_in_ids_are_those_of_the_tokenizers_library(tmp_path: Path) -> None:

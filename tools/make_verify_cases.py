@@ -3,7 +3,8 @@
 
     tools/make_verify_cases.py ../shared/data/bge-m3-tokenizer.json.xz > src/verify/tokenizer_cases.cc
 
-Also the hash of the ids of every token's own text: a wrong token, or a score that changes how one is cut, changes it.
+Also a hash of every token's string and of the ids of that string as a text: a wrong token changes it, and so does a
+score by which a token is cut otherwise.
 """
 
 from __future__ import annotations
@@ -119,8 +120,8 @@ const std::vector<TokenizerCase>& tokenizer_cases() {
             print(f"    {{{literal(text)}, {str(plain).lower()},\n     {{{ids}}}}},")
     tokens = [tokenizer.id_to_token(id) for id in range(tokenizer.get_vocab_size())]
     every = hashlib.sha256()
-    for encoding in tokenizer.encode_batch(tokens):
-        every.update(struct.pack(f"<{len(encoding.ids)}I", *encoding.ids))
+    for token, encoding in zip(tokens, tokenizer.encode_batch(tokens), strict=True):
+        every.update(token.encode() + struct.pack(f"<{len(encoding.ids)}I", *encoding.ids))
     print(f"""  }};
   // clang-format on
   return cases;

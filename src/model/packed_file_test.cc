@@ -55,6 +55,15 @@ class PackedFile : public testing::Test {
   std::string content_;
 };
 
+TEST_F(PackedFile, SaysWhatItWasMadeFor) {
+  EXPECT_EQ(read_packed_key(path_), kKey);
+  for (const std::string& content : {std::string(), std::string(10, 'x'), std::string(300, 'x'), std::string(256, 0)}) {
+    folder_.write("other", content);
+    EXPECT_EQ(caught([&] { read_packed_key(folder_.path("other")); }).code, ErrorCode::corrupt);
+  }
+  EXPECT_EQ(caught([&] { read_packed_key(folder_.path("none")); }).code, ErrorCode::not_found);
+}
+
 TEST_F(PackedFile, GivesBackItsSections) {
   const Sections sections = open_packed_file(path_, kKey);
   ASSERT_TRUE(sections.find("one") && sections.find("two") && sections.find("empty"));

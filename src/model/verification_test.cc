@@ -112,5 +112,29 @@ TEST_F(VerificationTest, PublishedFilesAreRecognisedInASnapshotAndAsACopy) {
   EXPECT_EQ(verify(), "unverified");
 }
 
+// One file at a time nothing is thrown: the verdict has both hashes.
+TEST_F(VerificationTest, AVerdictHasWhatWasExpectedAndFound) {
+  FileHashes hashes("");
+  const auto verdict = [&](bool published) { return verify_file(files_, files_.files.back(), published, hashes); };
+  add_large("model.safetensors", "weights");
+  EXPECT_EQ(verdict(false).source, "blob name");
+  EXPECT_TRUE(verdict(false).matches());
+  folder_.write("blobs/" + sha256_hex(as_bytes("weights")), "weightz");
+  FileHashes anew("");
+  const FileVerdict changed = verify_file(files_, files_.files.back(), false, anew);
+  EXPECT_FALSE(changed.matches());
+  EXPECT_EQ(changed.expected, sha256_hex(as_bytes("weights")));
+  EXPECT_EQ(changed.found, sha256_hex(as_bytes("weightz")));
+
+  files_.revision.clear();
+  add_plain("config.json", "{}");
+  EXPECT_EQ(verdict(false).source, "");
+  EXPECT_TRUE(verdict(false).matches());
+  EXPECT_EQ(verdict(true).source, "published");  // whoever says that it is bge-m3 is held to it
+  EXPECT_FALSE(verdict(true).matches());
+  add_plain("notes.txt", "not one of its files");
+  EXPECT_EQ(verdict(true).source, "");
+}
+
 }  // namespace
 }  // namespace bgem3

@@ -128,6 +128,6 @@ const std::vector<TokenizerCase>& tokenizer_cases() {
 }
 
 const size_t kPublishedTokens = 250002;
-const std::string_view kPublishedVocabularyHash = "529e2ac93a1b98c526c6f458721f50641bed351d61238d6fb4271cad1dc32bf7";
+const std::string_view kPublishedVocabularyHash = "70ecd5be29407fe87bf58ad80c4434942eeaae38f8ba8eda0c917e0a3a56b4eb";
 
 }  // namespace bgem3

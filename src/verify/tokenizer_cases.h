@@ -17,7 +17,7 @@ struct TokenizerCase {
 const std::vector<TokenizerCase>& tokenizer_cases();
 
 extern const size_t kPublishedTokens;  // of the vocabulary
-// SHA-256 of the ids (u32, little-endian), end to end, of the texts that are the strings of all tokens, by id.
+// SHA-256 over all tokens by id: the token's string, then the ids (u32, little-endian) of that string as a text.
 extern const std::string_view kPublishedVocabularyHash;
 
 }  // namespace bgem3

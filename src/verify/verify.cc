@@ -98,11 +98,11 @@ class Verification {
   // Reads every byte, whatever is remembered of the files, and remembers what it found: what is opened next is known by
   // its content of now.
   void check_files() {
+    step("hashing the files");
     Checks checks(report_.checks, "files");
     FileHashes hashes(options_.open.packed_cache ? cache_folder_for(options_.open.cache_dir) : "", true);
     size_t recognised = 0;
     for (const ModelFile& file : files_.files) {
-      step(fmt::format("hashing {}", file.name));
       try {
         const FileVerdict verdict = verify_file(files_, file, options_.published, hashes);
         print_.files.push_back({file.name, file.size_bytes, hashes.sha256(file.path)});
