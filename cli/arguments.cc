@@ -377,7 +377,7 @@ std::vector<std::string> parse_names(const std::string& given) {
 
 CLI::App* add_verify(CLI::App& program, VerifyArguments& args) {
   CLI::App* app = program.add_subcommand("verify", kVerifyHelp);
-  app->add_option("MODEL", args.open.model, "A folder, or ORGANISATION/NAME[@REVISION] in the Hugging Face cache")
+  app->add_option("MODEL,--model", args.open.model, "A folder, or ORGANISATION/NAME[@REVISION] in the Hugging Face cache")
       ->capture_default_str()
       ->type_name("");
   app->add_option_function<std::string>(

@@ -256,6 +256,7 @@ TEST(Arguments, Verify) {
   EXPECT_TRUE(args.published && args.json);
   EXPECT_TRUE(contains(usage_error({"verify", "--record", "a", "--against", "b"}), "--against"));
   EXPECT_TRUE(contains(usage_error({"verify", "--record", "-"}), "--record"));
+  EXPECT_EQ(std::get<VerifyArguments>(parse({"verify", "--model", "./m"})).open.model, "./m");
   usage_error({"verify", "one", "two"});
 }
 

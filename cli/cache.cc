@@ -30,7 +30,7 @@ void append_json(JsonWriter& json, const std::vector<CacheEntry>& entries) {
     json.key("state").value(to_string(entry.state)).key("content").value(entry.content);
     json.key("model").value(entry.model).key("digest").value(entry.digest).key("dtype").value(entry.dtype);
     json.key("layout").value(entry.layout).key("size_bytes").value(entry.size_bytes);
-    json.key("used").value(entry.used_s).key("note").value(entry.note).end_object();
+    json.key("used_s").value(entry.used_s).key("note").value(entry.note).end_object();
   }
   json.end_array();
 }

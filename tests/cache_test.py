@@ -51,7 +51,7 @@ def test_lists_and_cleans(program: Program, model_folder: MakeModel, cache: Path
         path = Path(file["path"])
         assert file["state"] == "current" and file["model"] == str(model)
         assert file["size_bytes"] == path.stat().st_size
-        assert abs(file["used"] - time.time()) < 3600
+        assert abs(file["used_s"] - time.time()) < 3600
         assert path.name == f"{file['digest']}-{file['dtype']}-{file['layout']}.packed"
     old = cache / Path(weights[0]["path"]).name.replace(f"-{weights[0]['layout']}.", "-1.")
     shutil.copyfile(weights[0]["path"], old)
