@@ -128,7 +128,7 @@ void add_cache_dir(CLI::App& app, std::string& cache_dir) {
       ->type_name("FOLDER");
 }
 
-// What add_dtype does not say.
+// Without the precision: verify takes several.
 void add_resources(CLI::App& app, OpenOptions& open) {
   count(app, "--threads", open.threads, 4096, "Most threads [all cores this process may use]")->type_name("N");
   app.add_option_function<std::string>(
@@ -178,12 +178,21 @@ void add_vector_rules(CLI::App& app, EmbedOptions& embed) {
       ->type_name("N");
 }
 
+// "a,b" as "a" and "b".
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    names.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
 // "dense,sparse" as the outputs it names.
 Outputs parse_outputs(const std::string& given) {
   Outputs outputs = {.dense = false};
-  for (size_t begin = 0; begin <= given.size();) {
-    const size_t end = std::min(given.find(',', begin), given.size());
-    const std::string name = given.substr(begin, end - begin);
+  for (const std::string& name : split(given)) {
     if (name == "dense") {
       outputs.dense = true;
     } else if (name == "sparse") {
@@ -194,7 +203,6 @@ Outputs parse_outputs(const std::string& given) {
       throw UsageError(
           fmt::format("--outputs: expected dense, sparse, multi or several of them with commas, found '{}'", given));
     }
-    begin = end + 1;
   }
   return outputs;
 }
@@ -364,24 +372,14 @@ CLI::App* add_history(CLI::App& program, HistoryArguments& args) {
   return app;
 }
 
-// "f32,int8" as names that the library checks.
-std::vector<std::string> parse_names(const std::string& given) {
-  std::vector<std::string> names;
-  for (size_t begin = 0; begin <= given.size();) {
-    const size_t end = std::min(given.find(',', begin), given.size());
-    names.push_back(given.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return names;
-}
-
 CLI::App* add_verify(CLI::App& program, VerifyArguments& args) {
   CLI::App* app = program.add_subcommand("verify", kVerifyHelp);
-  app->add_option("MODEL,--model", args.open.model, "A folder, or ORGANISATION/NAME[@REVISION] in the Hugging Face cache")
+  app->add_option("MODEL,--model", args.open.model,
+                  "A folder, or ORGANISATION/NAME[@REVISION] in the Hugging Face cache")
       ->capture_default_str()
       ->type_name("");
   app->add_option_function<std::string>(
-         "--dtype", [&args](const std::string& given) { args.dtypes = parse_names(given); },
+         "--dtype", [&args](const std::string& given) { args.dtypes = split(given); },
          "Precisions to compute in: f32, bf16, int8, with commas between [f32; --against: those of the file]")
       ->type_name("LIST");
   app->add_flag("--published", args.published,

@@ -161,15 +161,15 @@ int run_verify(const VerifyArguments& arguments) {
     options.on_step = [&](const std::string& step) { progress.message(step); };
   }
   const VerifyReport report = verify_model(options);
-  OutputFile out = OutputFile::standard();
-  out.write(arguments.json ? to_json(report) : to_text(report, arguments.verbose));
-  out.finish();
   if (record && report.passed()) {
     record->out().write(report.fingerprint);
     record->publish();
   } else if (record) {
     progress.message(fmt::format("{} is not written: record a model that passes", arguments.record));
   }
+  OutputFile out = OutputFile::standard();
+  out.write(arguments.json ? to_json(report) : to_text(report, arguments.verbose));
+  out.finish();
   return report.passed() ? kExitOk : kExitFailure;
 }
 

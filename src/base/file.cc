@@ -193,32 +193,45 @@ void FileWriter::publish() {
 
 namespace {
 
-// The unfinished file of a writer that has ended, locked; -1 if there is none. `busy`: a writer has it.
-int lock_unfinished(const std::string& part, bool& busy) {
-  const int descriptor = open(part.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  busy = descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0;
-  if (!busy) return descriptor;
+enum class Unfinished { none, left_behind, being_written, unknown };
+
+// What there is at `part`, and the descriptor that keeps it locked if it was left behind; the caller closes it.
+Unfinished look_at_unfinished(const std::string& part, int& descriptor) {
+  descriptor = open(part.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0) return errno == ENOENT ? Unfinished::none : Unfinished::unknown;
+  Unfinished found = Unfinished::being_written;
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
+    // What we locked may have been published since it was opened, and the name be another writer's now.
+    struct stat locked, there;
+    const bool same = fstat(descriptor, &locked) == 0 && stat(part.c_str(), &there) == 0 &&
+                      there.st_dev == locked.st_dev && there.st_ino == locked.st_ino;
+    if (same) return Unfinished::left_behind;
+    found = Unfinished::none;
+  }
   close(descriptor);
-  return -1;
+  return found;
 }
 
 }  // namespace
 
 bool is_being_written(const std::string& path) {
-  bool busy = false;
-  const int descriptor = lock_unfinished(path + ".part", busy);
-  if (descriptor >= 0) close(descriptor);
-  return busy;
+  int descriptor = -1;
+  const Unfinished found = look_at_unfinished(path + ".part", descriptor);
+  if (found == Unfinished::left_behind) close(descriptor);
+  return found == Unfinished::being_written;
 }
 
 bool remove_unfinished(const std::string& path) {
   const std::string part = path + ".part";
-  bool busy = false;
-  const int descriptor = lock_unfinished(part, busy);
-  if (busy || (descriptor < 0 && errno == ENOENT)) return false;
-  // A writer that waits for the lock will find that its file is gone, and make another.
-  const int error = unlink(part.c_str()) == 0 || errno == ENOENT ? 0 : errno;
-  if (descriptor >= 0) close(descriptor);
+  int descriptor = -1;
+  const Unfinished found = look_at_unfinished(part, descriptor);
+  if (found == Unfinished::none || found == Unfinished::being_written) return false;
+  int error = errno;
+  if (found == Unfinished::left_behind) {
+    // A writer that waits for the lock will find that its file is gone, and make another.
+    error = unlink(part.c_str()) == 0 ? 0 : errno;
+    close(descriptor);
+  }
   if (error != 0) fail<ModelLoadingError>(ErrorCode::io, "{}: cannot delete: {}", part, std::strerror(error));
   return true;
 }

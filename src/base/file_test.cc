@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -157,6 +158,49 @@ TEST_F(File, WritersWaitForEachOther) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(read_file(path, 1000), std::string(200, 'x'));
+}
+
+TEST_F(File, OnlyWhatAKilledProcessLeftIsRemoved) {
+  const std::string path = folder_ + "/a";
+  EXPECT_FALSE(is_being_written(path));
+  EXPECT_FALSE(remove_unfinished(path));
+  {
+    FileWriter writer(path);
+    EXPECT_TRUE(is_being_written(path));
+    EXPECT_FALSE(remove_unfinished(path));
+    writer.publish();
+  }
+  make("a.part", "left by another process");
+  EXPECT_FALSE(is_being_written(path));
+  EXPECT_TRUE(remove_unfinished(path));
+  EXPECT_FALSE(is_file(path + ".part"));
+  EXPECT_TRUE(is_file(path));
+  std::filesystem::create_symlink(path, path + ".part");
+  EXPECT_EQ(code_of([&] { remove_unfinished(path); }), ErrorCode::io);
+  EXPECT_TRUE(is_file(path));
+}
+
+TEST_F(File, RemovingWhatWasLeftDoesNotDisturbWriters) {
+  const std::string path = make("a", "");
+  std::atomic<bool> done = false;
+  std::thread cleaner([&] {
+    while (!done) remove_unfinished(path);
+  });
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; i++) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 50; j++) {
+        FileWriter writer(path);
+        const std::string longer = read_file(path, 1000) + "x";
+        writer.write(bytes_of(longer));
+        writer.publish();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  done = true;
+  cleaner.join();
+  EXPECT_EQ(read_file(path, 1000), std::string(100, 'x'));
 }
 
 TEST_F(File, WhatCannotBeWrittenIsAnErrorAndLeavesNothing) {

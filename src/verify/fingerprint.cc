@@ -56,9 +56,17 @@ float parse_float(const Json& json) {
   return value;
 }
 
+std::string parse_hash(const Json& json) {
+  const std::string& text = json.string();
+  if (text.size() != 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    fail<InvalidInputError>(ErrorCode::invalid_input, "{}: expected a SHA-256, found {}", json.where(), quote(text));
+  }
+  return text;
+}
+
 OutputPrint parse_output(const Json& json) {
   OutputPrint print;
-  print.sha256 = json.at("sha256").string();
+  print.sha256 = parse_hash(json.at("sha256"));
   if (const Json* ids = json.find("ids")) {
     for (const Json& id : ids->elements()) print.ids.push_back(static_cast<uint32_t>(id.integer(UINT32_MAX)));
   }
@@ -82,6 +90,12 @@ void check_texts(const std::vector<Entry>& entries, const Json& json) {
                           texts.size(), entries.size());
 }
 
+const Fingerprint::File* find_file(const Fingerprint& print, const std::string& name) {
+  const auto found = std::find_if(print.files.begin(), print.files.end(),
+                                  [&](const Fingerprint::File& file) { return file.name == name; });
+  return found == print.files.end() ? nullptr : &*found;
+}
+
 Fingerprint parse(const Json& json, std::string_view name) {
   if (json.type() != Json::Type::object || !json.find(kFormat)) {
     fail<InvalidInputError>(ErrorCode::invalid_input, "{}: no fingerprint of bgem3: it has no \"{}\"", name, kFormat);
@@ -100,10 +114,15 @@ Fingerprint parse(const Json& json, std::string_view name) {
   print.model = json.at("model").string();
   print.revision = json.at("revision").string();
   for (const Json& file : json.at("files").elements()) {
-    print.files.push_back({file.at("name").string(), file.at("size_bytes").integer(), file.at("sha256").string()});
+    const std::string& file_name = file.at("name").string();
+    if (find_file(print, file_name)) {
+      fail<InvalidInputError>(ErrorCode::invalid_input, "{}: the file {} is there twice", file.where(),
+                              quote(file_name));
+    }
+    print.files.push_back({file_name, file.at("size_bytes").integer(), parse_hash(file.at("sha256"))});
   }
   for (const Json& ids : json.at("ids").elements()) {
-    print.ids.push_back({ids.at("text").string(), ids.at("tokens").integer(), ids.at("sha256").string()});
+    print.ids.push_back({ids.at("text").string(), ids.at("tokens").integer(), parse_hash(ids.at("sha256"))});
   }
   check_texts(print.ids, json.at("ids"));
   for (const auto& [dtype, texts] : json.at("outputs").members()) {
@@ -269,16 +288,11 @@ void compare_files_and_ids(const Fingerprint& expected, const Fingerprint& found
   const auto describe = [](const Fingerprint::File* file) {
     return file ? fmt::format("{} ({} bytes)", file->sha256, file->size_bytes) : std::string("not there");
   };
-  const auto find = [](const Fingerprint& print, const std::string& name) {
-    const auto at = std::find_if(print.files.begin(), print.files.end(),
-                                 [&](const Fingerprint::File& file) { return file.name == name; });
-    return at == print.files.end() ? nullptr : &*at;
-  };
   for (const auto& file : expected.files) {
-    checks.equal(file.name, describe(&file), describe(find(found, file.name)));
+    checks.equal(file.name, describe(&file), describe(find_file(found, file.name)));
   }
   for (const auto& file : found.files) {
-    if (!find(expected, file.name)) checks.equal(file.name, describe(nullptr), describe(&file));
+    if (!find_file(expected, file.name)) checks.equal(file.name, describe(nullptr), describe(&file));
   }
   if (found.ids.empty()) return;  // there was no tokenizer to be had
   for (size_t i = 0; i < expected.ids.size(); i++) {

@@ -9,6 +9,8 @@
 namespace bgem3 {
 namespace {
 
+const std::string kHash(64, 'a');
+
 class FingerprintTest : public EmbedderTest {
  protected:
   FingerprintTest() : embedder_(open()) {
@@ -18,7 +20,7 @@ class FingerprintTest : public EmbedderTest {
     print_ = {.version = "0.1.0",
               .model = "a \"model\"\\\n",
               .revision = "abc",
-              .files = {{"config.json", 12, "aa"}, {"model.safetensors", 34, "bb"}},
+              .files = {{"config.json", 12, kHash}, {"model.safetensors", 34, kHash}},
               .ids = print_ids(embedder_.tokenizer(), embedder_.info().config.max_tokens),
               .by_dtype = {{"f32", print_outputs(result, kAll)}}};
   }
@@ -64,7 +66,7 @@ TEST_F(FingerprintTest, TextsAreOfManyLengthsUpToTheLimit) {
 TEST_F(FingerprintTest, SaysWhatDiffersAndByHowMuch) {
   Check check = only_failure([](Fingerprint& other) { other.files[1].sha256 = "cc"; });
   EXPECT_EQ(check.name, "model.safetensors");
-  EXPECT_EQ(check.expected, "bb (34 bytes)");
+  EXPECT_EQ(check.expected, kHash + " (34 bytes)");
   EXPECT_EQ(check.found, "cc (34 bytes)");
   check = only_failure([](Fingerprint& other) { other.files.pop_back(); });
   EXPECT_EQ(check.found, "not there");
@@ -135,6 +137,8 @@ TEST_F(FingerprintTest, WhatIsNoFingerprintOfTheseTextsIsRefused) {
   EXPECT_NE(changed("\"values\": [", "\"values\": [\"x\",").find("f.json"), std::string::npos);
   EXPECT_NE(changed("\"sha256\"", "\"sha\"").find("sha256"), std::string::npos);
   EXPECT_NE(changed("\"ids\": [", "\"ids\": 7, \"other\": [").find("f.json"), std::string::npos);
+  EXPECT_NE(changed("\"sha256\": \"a", "\"sha256\": \"x").find("SHA-256"), std::string::npos);
+  EXPECT_NE(changed("\"config.json\"", "\"model.safetensors\"").find("twice"), std::string::npos);
   const size_t outputs = json.find("\"outputs\": {");
   EXPECT_NE(refusal(json.substr(0, outputs) + "\"outputs\": {}}").find("no dtype"), std::string::npos);
 }

@@ -18,6 +18,7 @@
 #include "embedder/cache.h"
 #include "kernels/precision.h"
 #include "model/config.h"
+#include "model/messages.h"
 #include "model/model_digest.h"
 #include "model/model_files.h"
 #include "model/verification.h"
@@ -159,6 +160,8 @@ class Verification {
     print_.revision = files_.revision;
     if (!against_) return;
     Checks checks(report_.checks, "fingerprint");
+    checks.add("recorded", Outcome::pass,
+               fmt::format("by bgem3 {} of {}", quote(against_->version), quote(against_->model)));
     compare_files_and_ids(*against_, print_, checks);
   }
 
