@@ -9,7 +9,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 # Debian's own tools, whatever else is first on the path.
 export PATH := /usr/bin:$(PATH)
 
-.PHONY: all help demo test test-fast test-asan test-tsan test-parity bench bench-peers accuracy check format lint packages program dev python wheel clean
+.PHONY: all help install deb demo test test-fast test-asan test-tsan test-parity bench bench-peers accuracy check format lint packages program dev python wheel clean
 
 all: program  ## the release program at build/bgem3
 
@@ -22,6 +22,18 @@ packages:
 program: packages
 	cmake --preset release
 	cmake --build --preset release
+
+# Where `make install` puts it: PREFIX, within DESTDIR if that is given (for who packs).
+PREFIX ?= /usr/local
+RELEASE := build/release
+
+install: program  ## program, library, headers, manual page and completions into PREFIX (/usr/local)
+	cmake --install $(RELEASE) --prefix $(PREFIX)
+	[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
+
+deb: program  ## the same as a Debian package, build/bgem3_VERSION_ARCHITECTURE.deb
+	cpack --config $(RELEASE)/CPackConfig.cmake -B $(RELEASE)/deb
+	mv $(RELEASE)/deb/*.deb build
 
 dev: packages
 	cmake --preset dev
@@ -104,11 +116,11 @@ accuracy: packages $(VENV)/installed $(DEMO_MODEL) $(FULL_MODEL)  ## what bf16 a
 check: lint dev test-fast  ## format, lint, layering, build, fast tests
 
 format: packages $(VENV)/installed  ## format the C++ and Python sources
-	git ls-files '*.cc' '*.h' | xargs clang-format -i
+	git ls-files '*.c' '*.cc' '*.h' | xargs clang-format -i
 	$(VENV)/bin/ruff format -q
 
 lint: packages $(VENV)/installed
-	git ls-files '*.cc' '*.h' | xargs clang-format --dry-run --Werror
+	git ls-files '*.c' '*.cc' '*.h' | xargs clang-format --dry-run --Werror
 	$(VENV)/bin/ruff check -q
 	$(VENV)/bin/ruff format -q --check
 	$(VENV)/bin/mypy

@@ -1,6 +1,6 @@
-// The only file that includes CLI11 (it takes seconds to compile), hence its lines. Each command is one function that
-// declares its options into its struct; shared groups of options are functions of their own. Values with few names go
-// through `choice`, whose errors list them.
+// This file and description.cc are the only ones that include CLI11 (it takes seconds to compile), hence its lines. Each
+// command is one function that declares its options into its struct; shared groups of options are functions of their
+// own. Values with few names go through `choice`, whose errors list them.
 #include "arguments.h"
 
 #include <fmt/format.h>
@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "bgem3/version.h"
+#include "description.h"
 #include "failure.h"
 #include "help_texts.h"
 
@@ -411,6 +412,14 @@ void add_cache(CLI::App& program, CacheListArguments& list, CacheCleanArguments&
   }
 }
 
+CLI::App* add_completion(CLI::App& program, Shell& shell) {
+  CLI::App* app = program.add_subcommand("completion", kCompletionHelp);
+  choice<Shell>(*app, "SHELL", shell, {{"bash", Shell::bash}, {"zsh", Shell::zsh}, {"fish", Shell::fish}},
+                "The shell to complete commands and options in");
+  app->get_option("SHELL")->required();
+  return app;
+}
+
 void check_command(const CLI::App& program, const std::string& name) {
   std::string names;
   for (const CLI::App* command : program.get_subcommands({})) {
@@ -459,6 +468,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   VerifyArguments verify;
   CacheListArguments cache_list;
   CacheCleanArguments cache_clean;
+  Shell shell = Shell::bash;
   const CLI::App* embed_app = add_embed(program, embed);
   const CLI::App* tokenize_app = add_tokenize(program, tokenize);
   const CLI::App* chunk_app = add_chunk(program, chunk);
@@ -467,6 +477,8 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   const CLI::App* history_app = add_history(program, history);
   const CLI::App* verify_app = add_verify(program, verify);
   add_cache(program, cache_list, cache_clean);
+  const CLI::App* completion_app = add_completion(program, shell);
+  const CLI::App* manual_app = program.add_subcommand("manual", kManualHelp);
 
   if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
   if (argc <= 1 && stdin_is_terminal) return ShowText{program.help()};
@@ -536,6 +548,8 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
     if (program.get_subcommand("cache")->got_subcommand("list")) return cache_list;
     return cache_clean;
   }
+  if (completion_app->parsed()) return ShowText{write_completion(describe(program), shell)};
+  if (manual_app->parsed()) return ShowText{write_manual(describe(program))};
   return info;
 }
 

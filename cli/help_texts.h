@@ -121,4 +121,18 @@ inline constexpr const char* kCacheListHelp = "List the files of the cache.";
 inline constexpr const char* kCacheCleanHelp =
     "Delete packed weights of older versions, damaged and unfinished files; running programs keep what they use.";
 
+inline constexpr const char* kCompletionHelp =
+    R"(Write what makes a shell complete commands, options and their values. An installed bgem3 has done so.
+
+Examples:
+  source <(bgem3 completion bash)                                  in this shell
+  bgem3 completion fish > ~/.config/fish/completions/bgem3.fish    in every fish from now on
+)";
+
+inline constexpr const char* kManualHelp = R"(Write the manual page, of which an installed bgem3 has a copy.
+
+Examples:
+  bgem3 manual | man -l -
+)";
+
 }  // namespace bgem3::cli

@@ -49,6 +49,24 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 @pytest.fixture(scope="session")
+def build_folder(program: Program) -> Path:
+    """Where CMake built the program under test, and the library."""
+    for folder in [*program.path.parents, ROOT / "build/release"]:
+        if (folder / "CMakeCache.txt").exists():
+            return folder
+    pytest.fail(f"{program.path} is in no folder that CMake built")
+
+
+@pytest.fixture(scope="session")
+def prefix(build_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """bgem3 installed into an empty folder, which then moved: nothing may depend on where it was."""
+    installed = tmp_path_factory.mktemp("install") / "first"
+    command = ["cmake", "--install", build_folder, "--prefix", installed, "--strip"]
+    subprocess.run(command, check=True, capture_output=True)
+    return installed.rename(installed.with_name("prefix"))
+
+
+@pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelSpec], Path]:
     """Makes the random model of a spec, once a session."""
     root = tmp_path_factory.mktemp("models")

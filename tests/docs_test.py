@@ -1,4 +1,4 @@
-"""What the README and docs/ show is run: every `sh` block as it stands, every `cpp` and `python` block as a program.
+"""What the README and docs/ show is run: every `sh` block as it stands, every `c`, `cpp` and `python` block as a program.
 
 Python blocks that need a framework are run by tests/parity, which has them.
 """
@@ -33,14 +33,20 @@ def test_every_block_names_its_language() -> None:
     """A block without a language would be a block that nobody runs; `text` says that there is nothing to run."""
     for page in PAGES:
         opening = re.findall(r"^```(\w*)", page.read_text(), re.MULTILINE)[::2]
-        assert set(opening) <= {"sh", "cpp", "python", "text"}, f"{page}: {opening}"
+        assert set(opening) <= {"sh", "c", "cpp", "python", "text"}, f"{page}: {opening}"
 
 
 @pytest.mark.parametrize(("name", "text"), blocks("sh"), ids=[name for name, _ in blocks("sh")])
 def test_shell_block(
-    name: str, text: str, program: Program, minilm: Path, model_folder: Callable[[ModelSpec], Path], tmp_path: Path
+    name: str,
+    text: str,
+    program: Program,
+    prefix: Path,
+    minilm: Path,
+    model_folder: Callable[[ModelSpec], Path],
+    tmp_path: Path,
 ) -> None:
-    """Runs in an empty folder that has the program, the models and the examples where the pages say."""
+    """Runs where bgem3 is installed, in a folder that has the program, the models and the examples as the pages say."""
     lines = [line for line in text.splitlines() if line.strip()]
     if all(line.startswith(("make", "build/dev/src/", "cmake ")) for line in lines):
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -58,11 +64,32 @@ def test_shell_block(
     (tmp_path / "build/models/tiny").symlink_to(model_folder(ModelSpec()))
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     python = Path(sys.executable).parent  # which has NumPy
-    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{python}:{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PATH": f"{python}:{prefix / 'bin'}:{os.environ['PATH']}",
+        "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
+        "LD_LIBRARY_PATH": str(prefix / "lib"),
+    }
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text], cwd=tmp_path, env=environment, capture_output=True, check=False
     )
     assert result.returncode == 0, f"{name}: {result.stderr.decode()}"
+    assert result.stdout, f"{name} printed nothing"
+
+
+@pytest.mark.parametrize(("name", "text"), blocks("c"), ids=[name for name, _ in blocks("c")])
+def test_c_block(name: str, text: str, prefix: Path, minilm: Path, tmp_path: Path) -> None:
+    """A whole program in C11, without warnings, against the installed library."""
+    (tmp_path / "build/models").mkdir(parents=True)
+    (tmp_path / "build/models/all-MiniLM-L6-v2").symlink_to(minilm.resolve())
+    (tmp_path / "block.c").write_text(text)
+    library = ["-I", prefix / "include", "-L", prefix / "lib", f"-Wl,-rpath,{prefix / 'lib'}"]
+    warnings = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
+    command = ["cc", "-std=c11", *warnings, *library, "block.c", "-lbgem3", "-o", "block"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    result = subprocess.run([tmp_path / "block"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{name}: {result.stderr}"
     assert result.stdout, f"{name} printed nothing"
 
 

@@ -13,6 +13,7 @@
 #include "bgem3/error.h"
 #include "bgem3/tokenizer.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // What most of a chunk is. Headings count only where nothing else is in it.
@@ -94,3 +95,4 @@ class TextChunker {
 TextChunker open_chunker(const ChunkingConfig& config = {});
 
 }  // namespace bgem3
+#pragma GCC visibility pop

@@ -14,6 +14,7 @@
 #include "bgem3/options.h"
 #include "bgem3/tokenizer.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // The outputs of one request, in the caller's order.
@@ -114,3 +115,4 @@ ModelInfo describe_model(const OpenOptions& options = {});
 Tokenizer open_tokenizer(const std::string& model);
 
 }  // namespace bgem3
+#pragma GCC visibility pop

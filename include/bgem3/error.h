@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // What kind of thing went wrong. Few, stable: front ends map them to exit codes, HTTP statuses and Python exceptions.
@@ -64,3 +65,4 @@ class ResourceLimitError : public EmbeddingGenerationError {
 };
 
 }  // namespace bgem3
+#pragma GCC visibility pop

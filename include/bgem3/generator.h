@@ -21,6 +21,7 @@
 #include "bgem3/error.h"
 #include "bgem3/tokenizer.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // What a text that cannot be embedded becomes.
@@ -263,3 +264,4 @@ class EmbeddingGenerator {
 };
 
 }  // namespace bgem3
+#pragma GCC visibility pop

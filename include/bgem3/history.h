@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // One call.
@@ -49,3 +50,4 @@ struct HistoryTrend {
 std::optional<HistoryTrend> compare_latest(std::span<const HistoryRow> rows);
 
 }  // namespace bgem3
+#pragma GCC visibility pop

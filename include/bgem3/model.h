@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // How the token vectors of a text become one vector.
@@ -92,3 +93,4 @@ struct ModelInfo {
 };
 
 }  // namespace bgem3
+#pragma GCC visibility pop

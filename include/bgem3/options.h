@@ -13,6 +13,7 @@
 #include "bgem3/model.h"
 #include "bgem3/tokenizer.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // What becomes of a text with more tokens than the limit.
@@ -91,3 +92,4 @@ struct EmbedOptions {
 };
 
 }  // namespace bgem3
+#pragma GCC visibility pop

@@ -11,6 +11,7 @@
 
 #include "bgem3/error.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // ---- float16: half the bytes ----
@@ -54,3 +55,4 @@ std::vector<int8_t> to_binary(std::span<const float> vectors, size_t dimensions)
 std::vector<float> from_binary(std::span<const int8_t> bytes, size_t dimensions);
 
 }  // namespace bgem3
+#pragma GCC visibility pop

@@ -11,6 +11,7 @@
 
 #include "bgem3/error.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // ---- Sparse ----
@@ -105,3 +106,4 @@ struct HybridScores {
 HybridScores hybrid_scores(float dense, float sparse, float colbert, const HybridWeights& weights = {});
 
 }  // namespace bgem3
+#pragma GCC visibility pop

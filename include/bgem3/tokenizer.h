@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // What to do with bytes that are not UTF-8.
@@ -104,3 +105,4 @@ class Tokenizer {
 };
 
 }  // namespace bgem3
+#pragma GCC visibility pop

@@ -20,4 +20,4 @@ template <typename Error, typename... Args>
 
 }  // namespace bgem3
 
-#define BGEM3_CHECK(condition) ((condition) ? void() : ::bgem3::check_failed(#condition, __FILE__, __LINE__))
+#define BGEM3_CHECK(condition) ((condition) ? void() : ::bgem3::check_failed(#condition, __FILE_NAME__, __LINE__))
