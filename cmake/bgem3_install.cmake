@@ -32,7 +32,7 @@ configure_file(${CMAKE_CURRENT_LIST_DIR}/install/bgem3.pc.in ${CMAKE_CURRENT_BIN
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/bgem3.pc DESTINATION ${pkgconfig_folder})
 
 set(doc_folder ${CMAKE_INSTALL_DATADIR}/doc/bgem3)
-install(FILES ${CMAKE_CURRENT_LIST_DIR}/install/copyright DESTINATION ${doc_folder})
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/install/copyright ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${doc_folder})
 install(FILES ${PROJECT_SOURCE_DIR}/examples/embed.c ${PROJECT_SOURCE_DIR}/examples/generator.cc
         DESTINATION ${doc_folder}/examples)
 
@@ -59,9 +59,8 @@ set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME bgem3)
 set(CPACK_PACKAGE_CONTACT "the bgem3 authors")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "text embeddings on CPUs: bge-m3 and BERT sentence encoders")
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "${CPACK_PACKAGE_DESCRIPTION_SUMMARY}
-Turns text into the dense, sparse and multi-vector outputs of BAAI/bge-m3, and
-into the vectors of BERT sentence encoders, with the same bits on every machine.
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Turns text into the dense, sparse and multi-vector outputs of BAAI/bge-m3, and
+into the vectors of BERT sentence encoders, with the same bits everywhere.
 The package has the program bgem3, the library with its C and C++ headers, the
 manual page and completions for bash, zsh and fish. It has no model.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
@@ -71,5 +70,6 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)

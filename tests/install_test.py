@@ -74,6 +74,7 @@ def test_every_file_is_where_it_is_looked_for(prefix: Path) -> None:
         "lib/cmake/bgem3/bgem3-config-version.cmake",
         "lib/pkgconfig/bgem3.pc",
         "share/bash-completion/completions/bgem3",
+        "share/doc/bgem3/CHANGELOG.md",
         "share/doc/bgem3/copyright",
         "share/doc/bgem3/examples/embed.c",
         "share/doc/bgem3/examples/generator.cc",
@@ -115,7 +116,7 @@ def test_library_exports_what_the_headers_declare(prefix: Path) -> None:
     )
     assert {name for name in names if name.startswith("bgem3_")} == declared
     others = {name for name in names if not name.startswith("bgem3_")}
-    assert all(re.match(r"((typeinfo|typeinfo name|vtable) for )?bgem3::|.*\bbgem3::\w+\(", name) for name in others)
+    assert all(re.match(r"((typeinfo|typeinfo name|vtable) for )?bgem3::", name) for name in others)
     for name in ("bgem3::Embedder::open(bgem3::OpenOptions const&)", "typeinfo for bgem3::ModelLoadingError"):
         assert name in others
     # Names that stand in src/ only.
@@ -212,7 +213,7 @@ def test_package_is_used_where_it_is_unpacked(package: Path, model: Path, progra
     run("dpkg-deb", "--extract", package, tmp_path / "root")
     usr = tmp_path / "root/usr"
     assert (usr / "share/zsh/vendor-completions/_bgem3").exists()
-    assert "not stripped" not in run("file", usr / "bin/bgem3") if Path("/usr/bin/file").exists() else True
+    assert ".symtab" not in run("readelf", "--sections", usr / "bin/bgem3")
     for file in files_below(usr):
         assert str(ROOT).encode() not in file.read_bytes(), file
     texts = ["The sea is deep."]
@@ -222,6 +223,20 @@ def test_package_is_used_where_it_is_unpacked(package: Path, model: Path, progra
     flags = run("pkg-config", "--cflags", "--libs", "bgem3", env=environment).split()
     run("cc", "-std=c11", usr / "share/doc/bgem3/examples/embed.c", *flags, "-o", tmp_path / "embed")
     check_c_program(run(tmp_path / "embed", model, "The sea is deep.", "Bread is baked.", env=environment))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="dpkg installs as root only")
+def test_package_is_installed_and_removed(package: Path, tmp_path: Path) -> None:
+    """By dpkg, into a system that has nothing else."""
+    for folder in ("info", "updates", "triggers"):
+        (tmp_path / "var/lib/dpkg" / folder).mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").touch()
+    dpkg = ["dpkg", f"--root={tmp_path}", "--log=/dev/null", "--force-depends", "--force-script-chrootless"]
+    run(*dpkg, "--install", package)
+    assert "Status: install ok installed" in run(*dpkg, "--status", "bgem3")
+    assert run(tmp_path / "usr/bin/bgem3", "--version") == f"bgem3 {VERSION}\n"
+    run(*dpkg, "--remove", "bgem3")
+    assert not (tmp_path / "usr").exists()
 
 
 def test_copyright_names_what_is_compiled_in(prefix: Path) -> None:

@@ -1,3 +1,4 @@
-# CPack runs this on what it is going to pack. Debian's zsh looks for the completions of packages in a folder of its own.
-set(zsh ${CPACK_TEMPORARY_DIRECTORY}${CPACK_PACKAGING_INSTALL_PREFIX}/share/zsh)
-file(RENAME ${zsh}/site-functions ${zsh}/vendor-completions)
+# CPack runs this on what it is going to pack: where Debian has a way of its own.
+set(share ${CPACK_TEMPORARY_DIRECTORY}${CPACK_PACKAGING_INSTALL_PREFIX}/share)
+file(RENAME ${share}/zsh/site-functions ${share}/zsh/vendor-completions)
+execute_process(COMMAND gzip --best --no-name ${share}/man/man1/bgem3.1 COMMAND_ERROR_IS_FATAL ANY)
