@@ -19,6 +19,11 @@ std::string quoted(std::string_view text) {
   return result + "'";
 }
 
+// Words as one word, with spaces between.
+std::string quoted_words(const std::vector<std::string>& words) {
+  return quoted(fmt::format("{}", fmt::join(words, " ")));
+}
+
 // The program, then all commands, each before those below it.
 void visit(const CommandDescription& command, const std::function<void(const CommandDescription&)>& function) {
   function(command);
@@ -61,7 +66,7 @@ std::string bash_completion(const CommandDescription& program) {
       for (const std::string& name : option.names) patterns.push_back(quoted(command.path + "/" + name));
       std::string answer;
       if (!option.choices().empty()) {
-        answer = fmt::format("_bgem3_words {}", quoted(fmt::format("{}", fmt::join(option.choices(), " "))));
+        answer = "_bgem3_words " + quoted_words(option.choices());
       } else if (option.takes_file()) {
         answer = "_bgem3_paths -f";
       } else if (option.takes_folder()) {
@@ -69,12 +74,10 @@ std::string bash_completion(const CommandDescription& program) {
       }
       values += fmt::format("    {}) {}{}return ;;\n", fmt::join(patterns, "|"), answer, answer.empty() ? "" : "; ");
     }
-    options += fmt::format("      {}) _bgem3_words {} ;;\n", quoted(command.path),
-                           quoted(fmt::format("{}", fmt::join(names, " "))));
+    options += fmt::format("      {}) _bgem3_words {} ;;\n", quoted(command.path), quoted_words(names));
     const std::vector<std::string> words = argument_words(command);
     if (!words.empty()) {
-      arguments += fmt::format("      {}) _bgem3_words {} ;;\n", quoted(command.path),
-                               quoted(fmt::format("{}", fmt::join(words, " "))));
+      arguments += fmt::format("      {}) _bgem3_words {} ;;\n", quoted(command.path), quoted_words(words));
     } else if (takes_files(command)) {
       arguments += fmt::format("      {}) _bgem3_paths -f ;;\n", quoted(command.path));
     }
@@ -144,7 +147,8 @@ std::string zsh_function(const CommandDescription& command) {
 }
 
 void write_zsh_function(std::string& file, const CommandDescription& command) {
-  file += fmt::format("\n{}() {{\n  local state line\n  typeset -A opt_args\n  _arguments -C", zsh_function(command));
+  file += fmt::format("\n{}() {{\n  local curcontext=$curcontext state line\n  typeset -A opt_args\n  _arguments -C",
+                      zsh_function(command));
   for (const OptionDescription& option : command.options) {
     const std::string value =
         option.value.empty() && !option.positional
@@ -182,7 +186,8 @@ void write_zsh_function(std::string& file, const CommandDescription& command) {
 std::string zsh_completion(const CommandDescription& program) {
   std::string file;
   write_zsh_function(file, program);
-  return file + "\n_bgem3 \"$@\"\n";
+  // Autoloaded, the file is the function; sourced, it tells zsh of it.
+  return file + "\nif [[ $funcstack[1] == _bgem3 ]]; then\n  _bgem3 \"$@\"\nelse\n  compdef _bgem3 bgem3\nfi\n";
 }
 
 // ---- fish ----
@@ -210,7 +215,7 @@ std::string fish_completion(const CommandDescription& program) {
       file += fmt::format("{} -a {} -d {}\n", line, below.name(), quoted(below.summary()));
     }
     for (const OptionDescription& option : command.options) {
-      const std::string choices = quoted(fmt::format("{}", fmt::join(option.choices(), " ")));
+      const std::string choices = quoted_words(option.choices());
       if (option.positional) {
         file += option.choices().empty() ? line + " -F\n" : fmt::format("{} -a {}\n", line, choices);
         continue;

@@ -17,7 +17,8 @@ set_target_properties(bgem3_shared PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 
 install(TARGETS bgem3_shared EXPORT bgem3)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/bgem3 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# hub.h is the program's own: the library never touches the network.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/bgem3 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} PATTERN hub.h EXCLUDE)
 
 # find_package(bgem3): the library needs no other package, so its targets are the whole of it.
 set(cmake_folder ${CMAKE_INSTALL_LIBDIR}/cmake/bgem3)

@@ -178,7 +178,8 @@ def embed(library: ctypes.CDLL, embedder: c_void_p, texts: Sequence[str | bytes]
 
 
 def array(pointer: Any, *shape: int) -> np.ndarray:
-    return np.ctypeslib.as_array(pointer, shape).copy()
+    values: np.ndarray = np.ctypeslib.as_array(pointer, shape).copy()
+    return values
 
 
 def dense_of(library: ctypes.CDLL, result: c_void_p) -> np.ndarray:

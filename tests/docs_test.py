@@ -1,4 +1,4 @@
-"""What the README and docs/ show is run: every `sh` block as it stands, every `c`, `cpp` and `python` block as a program.
+"""What the README and docs/ show is run: `sh` blocks as they stand, `c`, `cpp` and `python` blocks as programs.
 
 Python blocks that need a framework are run by tests/parity, which has them.
 """

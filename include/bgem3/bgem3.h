@@ -92,7 +92,7 @@ typedef struct bgem3_info {
   size_t dimensions;           // of a vector, unless truncate_dim shortens it
   size_t max_tokens;           // longest text in tokens, template tokens included
   size_t vocab_size;           // one more than the largest token id
-  unsigned outputs;            // that it has
+  unsigned outputs;            // BGEM3_DENSE and the others that it has
   int threads;                 // in use
 } bgem3_info;
 
