@@ -67,6 +67,7 @@ class EmbedOptions(ctypes.Structure):
         ("normalize", c_int),
         ("max_tokens", c_size_t),
         ("truncate_dim", c_size_t),
+        ("long_text", c_char_p),
         ("pooling", c_char_p),
         ("prompt", c_char_p),
         ("special_tokens_in_text", c_char_p),
@@ -82,6 +83,7 @@ class Embedding(ctypes.Structure):
         ("error_message", c_char_p),
         ("tokens", c_size_t),
         ("truncated", c_int),
+        ("windows", c_size_t),
         ("replaced_utf8", c_size_t),
         ("dense", POINTER(c_float)),
         ("sparse_ids", POINTER(c_uint32)),
@@ -133,6 +135,10 @@ def library(build_folder: Path) -> ctypes.CDLL:
         "bgem3_embedder_info": (POINTER(Info), [c_void_p]),
         "bgem3_find_prompt": (c_char_p, [c_void_p, c_char_p]),
         "bgem3_embed": (c_int, [c_void_p, c_void_p, c_size_t, c_void_p, POINTER(c_void_p)]),
+        "bgem3_embed_spans": (
+            c_int,
+            [c_void_p, Text, POINTER(c_size_t * 2), c_size_t, c_void_p, POINTER(c_void_p)],
+        ),
         "bgem3_result_free": (None, [c_void_p]),
         "bgem3_result_texts": (c_size_t, [c_void_p]),
         "bgem3_result_dimensions": (c_size_t, [c_void_p]),
@@ -275,6 +281,37 @@ def test_options_change_what_the_programs_change(
     library.bgem3_result_free(result)
 
 
+def test_long_texts_have_the_programs_bits(
+    library: ctypes.CDLL, embedder: c_void_p, program: Program, model: Path, tmp_path: Path
+) -> None:
+    result = embed(library, embedder, TEXTS, max_tokens=20, long_text=b"windows")
+    expected = program.embed(model, TEXTS, "--max-length", 20, "--long-text", "windows")
+    assert dense_of(library, result).tobytes() == expected.tobytes()
+    windows = [library.bgem3_result_embedding(result, i).contents.windows for i in range(len(TEXTS))]
+    assert windows[:-1] == [1] * (len(TEXTS) - 1)
+    assert windows[-1] > 1
+    library.bgem3_result_free(result)
+
+    document = "Das Meer ist tief. " * 20
+    path = tmp_path / "document.md"
+    path.write_text(document)
+    arguments = ["--model", model, "--chunk", 40, "--late-chunking", "--input-format", "document"]
+    chunks = [json.loads(line) for line in program.run("embed", path, *arguments).stdout.splitlines()]
+    assert len(chunks) > 1
+    spans = (c_size_t * 2 * len(chunks))(*[(c_size_t * 2)(*chunk["bytes"]) for chunk in chunks])
+    data = document.encode()
+    result = c_void_p()
+    status = library.bgem3_embed_spans(embedder, Text(data, len(data)), spans, len(spans), None, ctypes.byref(result))
+    assert status == OK, library.bgem3_last_error()
+    assert dense_of(library, result).tolist() == np.float32([chunk["embedding"] for chunk in chunks]).tolist()
+    library.bgem3_result_free(result)
+
+    spans[0][1] = len(data) + 1
+    status = library.bgem3_embed_spans(embedder, Text(data, len(data)), spans, len(spans), None, ctypes.byref(result))
+    assert status == INVALID_INPUT
+    assert not result.value
+
+
 def test_what_was_not_asked_for_is_null(library: ctypes.CDLL, embedder: c_void_p) -> None:
     result = embed(library, embedder, ["a"], outputs=SPARSE)
     one = library.bgem3_result_embedding(result, 0).contents
@@ -321,6 +358,8 @@ def test_null_is_answered(library: ctypes.CDLL, embedder: c_void_p) -> None:
     assert library.bgem3_last_error() == b"text 1: data is NULL, but size_bytes is 3"
     assert library.bgem3_embed(embedder, texts_of(["a"]), 1, None, None) == INVALID_INPUT
     assert library.bgem3_open(None, None) == INVALID_INPUT
+    assert library.bgem3_embed_spans(embedder, Text(b"a", 1), None, 1, None, ctypes.byref(result)) == INVALID_INPUT
+    assert library.bgem3_last_error() == b"spans is NULL"
     assert library.bgem3_tokenize(embedder, Text(b"a", 1), None, None) == INVALID_INPUT
     assert library.bgem3_token(embedder, 0, None) == INVALID_INPUT
     assert not library.bgem3_embedder_info(None)
@@ -339,6 +378,7 @@ def test_null_is_answered(library: ctypes.CDLL, embedder: c_void_p) -> None:
         ({"outputs": 8}, INVALID_INPUT, "outputs: expected a sum of"),
         ({"normalize": 2}, INVALID_INPUT, "normalize: expected 1, -1 or 0, found 2"),
         ({"pooling": b"max"}, INVALID_INPUT, "max"),
+        ({"long_text": b"cut"}, INVALID_INPUT, "long_text: expected truncate or windows, found 'cut'"),
         ({"invalid_utf8": b"drop"}, INVALID_INPUT, "invalid_utf8: expected error or replace, found 'drop'"),
         ({"special_tokens_in_text": b"x"}, INVALID_INPUT, "special_tokens_in_text: expected match or escape"),
         ({"max_tokens": 1 << 40}, INVALID_INPUT, "8192"),

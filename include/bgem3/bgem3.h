@@ -111,15 +111,23 @@ typedef struct bgem3_text {
   size_t size_bytes;
 } bgem3_text;
 
+// Bytes [begin, end) of a text as the caller passed it.
+typedef struct bgem3_byte_range {
+  size_t begin;
+  size_t end;
+} bgem3_byte_range;
+
 // EmbedOptions of options.h, which says more.
 typedef struct bgem3_embed_options {
-  size_t struct_size;                  // sizeof(bgem3_embed_options)
-  unsigned outputs;                    // what to compute, all from one pass; 0: BGEM3_DENSE
-  int normalize;                       // scale vectors to length one: 1 yes, -1 no, 0 the model's own
-  size_t max_tokens;                   // longest text, template tokens included; 0: the model's limit
-  size_t truncate_dim;                 // keep the first dimensions only; 0: all
-  const char* pooling;                 // "cls" or "mean"; NULL: the model's own
-  const char* prompt;                  // put in front of every text; NULL: nothing
+  size_t struct_size;     // sizeof(bgem3_embed_options)
+  unsigned outputs;       // what to compute, all from one pass; 0: BGEM3_DENSE
+  int normalize;          // scale vectors to length one: 1 yes, -1 no, 0 the model's own
+  size_t max_tokens;      // longest text, template tokens included; 0: the model's limit
+  size_t truncate_dim;    // keep the first dimensions only; 0: all
+  const char* long_text;  // a text with more tokens: "truncate" it, or compute it in "windows" (dense only); NULL:
+                          // "truncate"
+  const char* pooling;    // "cls" or "mean"; NULL: the model's own
+  const char* prompt;     // put in front of every text; NULL: nothing
   const char* special_tokens_in_text;  // what "<s>" in a text becomes: "match" a special token, "escape" characters;
                                        // NULL: "match"
   const char* invalid_utf8;            // "error" in the text's own slot, or "replace" by U+FFFD; NULL: "error"
@@ -138,6 +146,7 @@ typedef struct bgem3_embedding {
   const char* error_message;    // one line; "" without an error
   size_t tokens;                // of the text, template tokens included, after truncation
   int truncated;                // 1: the text had more tokens than the limit; the first ones were kept
+  size_t windows;               // in which it was computed; more than 1 only if long_text is "windows"
   size_t replaced_utf8;         // ill-formed parts replaced by U+FFFD
   const float* dense;           // [dimensions]; all NaN if the text failed
   const uint32_t* sparse_ids;   // [sparse_size] token ids, in the order of their first appearance
@@ -152,6 +161,12 @@ typedef struct bgem3_embedding {
 // options are not kept. Cost: linear in the tokens, and quadratic in those of a text.
 bgem3_status bgem3_embed(const bgem3_embedder* embedder, const bgem3_text* texts, size_t count,
                          const bgem3_embed_options* options, bgem3_result** result);
+
+// Late chunking: the dense vectors of `count` parts of one document, each with the whole document as its context, into
+// *result, which the caller frees. A part without tokens is an error in its own slot. Options that have no meaning here
+// are BGEM3_INVALID_INPUT: see Embedder::embed_spans of embedder.h. Cost: that of embedding the document as one text.
+bgem3_status bgem3_embed_spans(const bgem3_embedder* embedder, bgem3_text document, const bgem3_byte_range* spans,
+                               size_t count, const bgem3_embed_options* options, bgem3_result** result);
 
 // Gives the memory back, and with it all that the functions below gave.
 void bgem3_result_free(bgem3_result* result);
@@ -179,16 +194,10 @@ typedef struct bgem3_tokenize_options {
   int no_special_tokens;               // not 0: without the model's template around the text
 } bgem3_tokenize_options;
 
-// Bytes [begin, end) of the text as the caller passed it; [0, 0) for template tokens.
-typedef struct bgem3_byte_range {
-  size_t begin;
-  size_t end;
-} bgem3_byte_range;
-
 // The tokens of one text.
 typedef struct bgem3_tokens {
   const uint32_t* ids;              // [size]
-  const bgem3_byte_range* offsets;  // [size]
+  const bgem3_byte_range* offsets;  // [size], one for each id; [0, 0) for template tokens
   size_t size;
   int truncated;         // 1: tokens were dropped to respect max_tokens
   size_t replaced_utf8;  // ill-formed parts replaced by U+FFFD

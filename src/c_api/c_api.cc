@@ -48,6 +48,7 @@ struct bgem3_result {
       to.error_message = from.error_message.c_str();
       to.tokens = from.tokens;
       to.truncated = from.truncated;
+      to.windows = from.windows;
       to.replaced_utf8 = from.replaced_utf8;
       to.dense = from.dense.data();
       to.sparse_ids = from.sparse_ids.data();
@@ -141,11 +142,34 @@ EmbedOptions parse_embed_options(const bgem3_embed_options& from) {
   if (from.normalize != 0) to.normalize = from.normalize > 0;
   to.max_tokens = from.max_tokens;
   to.truncate_dim = from.truncate_dim;
+  to.long_text = parse_choice<LongText>("long_text", string_or(from.long_text, "truncate"),
+                                        {"truncate", LongText::truncate}, {"windows", LongText::windows});
   if (from.pooling) to.pooling = parse_pooling(from.pooling);
   to.prompt = string_or(from.prompt, "");
   to.special_tokens_in_text = parse_special_tokens(from.special_tokens_in_text);
   to.invalid_utf8 = parse_invalid_utf8(from.invalid_utf8);
   return to;
+}
+
+// What a request of `count` texts gives, with the caller's options and on_progress.
+template <typename Embed>
+bgem3_result* compute(const bgem3_embed_options* options, size_t count, const Embed& embed) {
+  const bgem3_embed_options from = read_options(options, "bgem3_embed_options");
+  EmbedOptions to = parse_embed_options(from);
+  std::stop_source stop;
+  size_t texts_done = 0;
+  const auto report = [&] {
+    if (from.on_progress(from.context, texts_done, count) != 0) stop.request_stop();
+  };
+  if (from.on_progress) {
+    to.stop = stop.get_token();
+    to.on_wait = report;
+    to.on_progress = [&](size_t done, size_t) {
+      texts_done = done;
+      report();
+    };
+  }
+  return new bgem3_result(embed(to));
 }
 
 }  // namespace
@@ -202,26 +226,22 @@ bgem3_status bgem3_embed(const bgem3_embedder* embedder, const bgem3_text* texts
     bgem3_result*& place = cleared(result, "result");
     const Embedder& engine = given(embedder, "embedder").embedder;
     if (count > 0) given(texts, "texts");
-    const bgem3_embed_options from = read_options(options, "bgem3_embed_options");
-    EmbedOptions to = parse_embed_options(from);
-
     std::vector<std::string_view> views(count);
     for (size_t i = 0; i < count; i++) views[i] = view(texts[i], "text " + std::to_string(i));
+    place = compute(options, count, [&](const EmbedOptions& to) { return engine.embed(views, to); });
+  });
+}
 
-    std::stop_source stop;
-    size_t texts_done = 0;
-    if (from.on_progress) {
-      const auto report = [&] {
-        if (from.on_progress(from.context, texts_done, count) != 0) stop.request_stop();
-      };
-      to.stop = stop.get_token();
-      to.on_wait = report;
-      to.on_progress = [&, report](size_t done, size_t) {
-        texts_done = done;
-        report();
-      };
-    }
-    place = new bgem3_result(engine.embed(views, to));
+bgem3_status bgem3_embed_spans(const bgem3_embedder* embedder, bgem3_text document, const bgem3_byte_range* spans,
+                               size_t count, const bgem3_embed_options* options, bgem3_result** result) {
+  return guarded([&] {
+    bgem3_result*& place = cleared(result, "result");
+    const Embedder& engine = given(embedder, "embedder").embedder;
+    if (count > 0) given(spans, "spans");
+    std::vector<ByteRange> ranges(count);
+    for (size_t i = 0; i < count; i++) ranges[i] = {spans[i].begin, spans[i].end};
+    const std::string_view text = view(document, "document");
+    place = compute(options, count, [&](const EmbedOptions& to) { return engine.embed_spans(text, ranges, to); });
   });
 }
 
