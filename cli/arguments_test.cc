@@ -296,6 +296,8 @@ TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
   usage_error({"embed", "--prompt", "a", "--prompt-name", "b"});
   usage_error({"embed", "--normalize", "--no-normalize"});
   usage_error({"embed", "--model"});
+  EXPECT_EQ(usage_error({"completion", "csh"}), "SHELL: expected one of bash|zsh|fish, found 'csh'");
+  EXPECT_TRUE(contains(usage_error({"completion"}), "SHELL is required"));
   usage_error({});
 }
 

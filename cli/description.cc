@@ -27,7 +27,9 @@ CommandDescription describe(const CLI::App& command, const std::string& path) {
   CommandDescription described;
   described.path = path;
   described.help = command.get_description();
-  described.footer = command.get_footer();
+  // A command without a footer of its own has its parent's.
+  const CLI::App* const parent = command.get_parent();
+  if (!parent || command.get_footer() != parent->get_footer()) described.footer = command.get_footer();
   for (const CLI::Option* option : command.get_options()) described.options.push_back(describe(*option));
   for (const CLI::App* below : command.get_subcommands({})) {
     described.commands.push_back(describe(*below, (path.empty() ? "" : path + " ") + below->get_name()));

@@ -61,6 +61,7 @@ TEST(Description, OfTheProgramHasEveryCommand) {
   EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 search [CORPUS]\"\n"));
   EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 embed [FILE ...]\"\n"));
   EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 history FILE\"\n"));
+  EXPECT_EQ(manual.find("Exit codes"), manual.rfind("Exit codes"));
 }
 
 TEST(Description, ManualShowsExamplesAsTheyAre) {
