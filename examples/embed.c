@@ -1,4 +1,4 @@
-// All that the C interface is for, in one program: opens a model, embeds the texts of its arguments, prints their
+// The C interface in one program: opens a model, embeds the texts of its arguments, prints their
 // tokens and how similar each is to the first.
 //   cc embed.c $(pkg-config --cflags --libs bgem3) -o embed && ./embed MODEL TEXT...
 #include <stdio.h>
