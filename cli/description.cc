@@ -6,21 +6,25 @@ namespace bgem3::cli {
 
 namespace {
 
-OptionDescription describe(const CLI::Option& option) {
+// One that may be given both ways, as a positional argument and by name, is two.
+void describe(const CLI::Option& option, std::vector<OptionDescription>& options) {
   OptionDescription described;
-  described.positional = option.get_positional();
-  if (described.positional) {
-    described.names.push_back(option.get_name());
-  } else {
-    for (const std::string& name : option.get_snames()) described.names.push_back("-" + name);
-    for (const std::string& name : option.get_lnames()) described.names.push_back("--" + name);
-  }
   if (option.get_items_expected_max() > 0) described.value = option.get_type_name();
   described.text = option.get_description();
   if (!option.get_default_str().empty()) described.text += " [" + option.get_default_str() + "]";
   described.required = option.get_required();
   described.repeated = option.get_items_expected_max() > 1;
-  return described;
+  if (option.get_positional()) {
+    described.positional = true;
+    described.names = {option.get_name(true)};
+    options.push_back(described);
+    described.positional = false;
+    described.names.clear();
+    if (described.value.empty()) described.value = option.get_name(true);
+  }
+  for (const std::string& name : option.get_snames()) described.names.push_back("-" + name);
+  for (const std::string& name : option.get_lnames()) described.names.push_back("--" + name);
+  if (!described.names.empty()) options.push_back(described);
 }
 
 CommandDescription describe(const CLI::App& command, const std::string& path) {
@@ -30,7 +34,7 @@ CommandDescription describe(const CLI::App& command, const std::string& path) {
   // A command without a footer of its own has its parent's.
   const CLI::App* const parent = command.get_parent();
   if (!parent || command.get_footer() != parent->get_footer()) described.footer = command.get_footer();
-  for (const CLI::Option* option : command.get_options()) described.options.push_back(describe(*option));
+  for (const CLI::Option* option : command.get_options()) describe(*option, described.options);
   for (const CLI::App* below : command.get_subcommands({})) {
     described.commands.push_back(describe(*below, (path.empty() ? "" : path + " ") + below->get_name()));
   }

@@ -50,7 +50,8 @@ CommandDescription sample() {
 TEST(Description, OfTheProgramHasEveryCommand) {
   const std::string manual = printed({"manual"});
   const std::string bash = printed({"completion", "bash"});
-  for (const char* command : {"embed", "tokenize", "chunk", "info", "search", "history", "completion", "manual"}) {
+  for (const char* command :
+       {"embed", "tokenize", "chunk", "info", "search", "history", "verify", "cache", "completion", "manual"}) {
     EXPECT_TRUE(contains(manual, std::string("\n.SS \"bgem3 ") + command)) << command;
     EXPECT_TRUE(contains(bash, std::string("'/") + command + "') command=")) << command;
   }
@@ -61,7 +62,11 @@ TEST(Description, OfTheProgramHasEveryCommand) {
   EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 search [CORPUS]\"\n"));
   EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 embed [FILE ...]\"\n"));
   EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 history FILE\"\n"));
-  EXPECT_EQ(manual.find("Exit codes"), manual.rfind("Exit codes"));
+  EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 cache clean\"\n"));
+  EXPECT_TRUE(contains(manual, "\n.SS \"bgem3 verify [MODEL]\"\n"));  // which may also be given by name
+  EXPECT_TRUE(contains(bash, "'verify/--model') _bgem3_paths -d; return ;;\n"));
+  const std::string program_codes = "Exit codes: 0 done; 1 failed";  // not repeated by every command
+  EXPECT_EQ(manual.find(program_codes), manual.rfind(program_codes));
 }
 
 TEST(Description, ManualShowsExamplesAsTheyAre) {

@@ -8,6 +8,7 @@
 
 #include "bgem3/error.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // What a file in the cache folder is.
@@ -72,3 +73,4 @@ struct CleanReport {
 CleanReport clean_cache(const CleanOptions& options = {});
 
 }  // namespace bgem3
+#pragma GCC visibility pop

@@ -10,6 +10,7 @@
 #include "bgem3/model.h"
 #include "bgem3/options.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 enum class Outcome {
@@ -73,3 +74,4 @@ struct VerifyReport {
 VerifyReport verify_model(const VerifyOptions& options);
 
 }  // namespace bgem3
+#pragma GCC visibility pop
