@@ -401,6 +401,8 @@ def test_zsh_completes(prefix: Path, tmp_path: Path) -> None:
         assert zsh.completed("bgem3 embed --dtype=in") == "bgem3 embed --dtype=int8 "
         assert zsh.completed("bgem3 embed te") == "bgem3 embed texts.txt "
         assert zsh.completed("bgem3 embed texts.txt --model f") == "bgem3 embed texts.txt --model folder/"
+        assert zsh.completed("bgem3 cache cl") == "bgem3 cache clean "
+        assert zsh.completed("bgem3 cache clean --dr") == "bgem3 cache clean --dry-run "
         assert zsh.completed("bgem3 completion z") == "bgem3 completion zsh "
     finally:
         zsh.close()
