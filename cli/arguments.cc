@@ -1,6 +1,6 @@
-// This file and description.cc are the only ones that include CLI11 (it takes seconds to compile), hence its lines. Each
-// command is one function that declares its options into its struct; shared groups of options are functions of their
-// own. Values with few names go through `choice`, whose errors list them.
+// This file and description.cc are the only ones that include CLI11 (it takes seconds to compile), hence its lines.
+// Each command is one function that declares its options into its struct; shared groups of options are functions of
+// their own. Values with few names go through `choice`, whose errors list them.
 #include "arguments.h"
 
 #include <fmt/format.h>

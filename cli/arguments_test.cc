@@ -302,7 +302,8 @@ TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
 }
 
 TEST(Arguments, HelpBeginsWithExamples) {
-  for (const char* command : {"embed", "tokenize", "chunk", "info", "search", "history", "verify", "cache", "completion", "manual"}) {
+  for (const char* command :
+       {"embed", "tokenize", "chunk", "info", "search", "history", "verify", "cache", "completion", "manual"}) {
     const std::string help = std::get<ShowText>(parse({command, "--help"})).text;
     EXPECT_LT(help.find("Examples:"), help.find("Usage:")) << command;
     EXPECT_LT(help.find("Usage:"), help.find("Options:")) << command;
