@@ -17,26 +17,12 @@
 #include "model/messages.h"
 #include "model/modules.h"
 #include "model/safetensors.h"
+#include "model/verification.h"
 
 namespace bgem3 {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kLongestText = 4 << 20;  // of modules.json and of an index: far above any real one
-
-constexpr const char* kTextFiles[] = {"config.json",
-                                      "tokenizer.json",
-                                      "tokenizer_config.json",
-                                      "modules.json",
-                                      "sentence_bert_config.json",
-                                      "sentence_roberta_config.json",
-                                      "sentence_xlm-roberta_config.json",
-                                      "config_sentence_transformers.json"};
-constexpr const char* kSafetensors = "model.safetensors";
-constexpr const char* kSafetensorsIndex = "model.safetensors.index.json";
-constexpr const char* kPytorch = "pytorch_model.bin";
-constexpr const char* kPytorchIndex = "pytorch_model.bin.index.json";
 
 std::string join_path(const std::string& folder, std::string_view name) {
   return folder.ends_with('/') ? fmt::format("{}{}", folder, name) : fmt::format("{}/{}", folder, name);
@@ -54,26 +40,26 @@ bool add_file(ModelFiles& files, const std::string& name) {
 
 // Lists the weight files and what of them is missing.
 void add_weights(ModelFiles& files, std::vector<std::string>& missing) {
-  if (add_file(files, kSafetensors)) {
-    files.weights = {kSafetensors};
-  } else if (add_file(files, kSafetensorsIndex)) {
-    files.weights_index = kSafetensorsIndex;
-    const std::string path = files.path(kSafetensorsIndex);
+  if (add_file(files, kSafetensorsFile)) {
+    files.weights = {kSafetensorsFile};
+  } else if (add_file(files, kSafetensorsIndexFile)) {
+    files.weights_index = kSafetensorsIndexFile;
+    const std::string path = files.path(kSafetensorsIndexFile);
     std::set<std::string> shards;
-    for (const auto& [tensor, shard] : parse_safetensors_index(read_file(path, kLongestText), path))
+    for (const auto& [tensor, shard] : parse_safetensors_index(read_file(path, kLongestTextFile), path))
       shards.insert(shard);
     files.weights.assign(shards.begin(), shards.end());
     for (const std::string& shard : files.weights) {
       if (!add_file(files, shard)) missing.push_back(shard);
     }
-  } else if (add_file(files, kPytorch)) {
-    files.weights = {kPytorch};
-  } else if (is_file(files.path(kPytorchIndex))) {
+  } else if (add_file(files, kPytorchFile)) {
+    files.weights = {kPytorchFile};
+  } else if (is_file(files.path(kPytorchIndexFile))) {
     fail<ModelLoadingError>(ErrorCode::unsupported,
                             "{}: weights of torch in several files are not supported; save the model as safetensors",
-                            files.path(kPytorchIndex));
+                            files.path(kPytorchIndexFile));
   } else {
-    missing.push_back(fmt::format("the weights ({}, {} or {})", kSafetensors, kSafetensorsIndex, kPytorch));
+    missing.push_back(fmt::format("the weights ({}, {} or {})", kSafetensorsFile, kSafetensorsIndexFile, kPytorchFile));
   }
 }
 
@@ -87,10 +73,10 @@ ModelFiles list_files(std::string name, std::string folder, std::string revision
   std::vector<std::string> missing;
   for (const char* text : kTextFiles) add_file(files, text);
   for (const char* head : {kSparseHeadFile, kMultiHeadFile}) add_file(files, head);
-  if (files.has("modules.json")) {
-    const std::string path = files.path("modules.json");
+  if (files.has(kModulesFile)) {
+    const std::string path = files.path(kModulesFile);
     const std::string pooling =
-        fmt::format("{}/config.json", parse_modules(read_file(path, kLongestText), path).pooling_folder);
+        fmt::format("{}/config.json", parse_modules(read_file(path, kLongestTextFile), path).pooling_folder);
     if (!add_file(files, pooling)) missing.push_back(pooling);
   }
   for (const char* needed : {"config.json", "tokenizer.json"}) {
@@ -100,8 +86,9 @@ ModelFiles list_files(std::string name, std::string folder, std::string revision
   if (!missing.empty()) {
     fail<ModelLoadingError>(ErrorCode::not_found, "model {}: missing {}; looked in {}; {}", quote(files.name),
                             fmt::join(missing, ", "), files.folder,
-                            files.revision.empty() ? "give a folder with all files of the model"
-                                                   : "complete the download, for example with \"hf download\"");
+                            files.revision.empty()
+                                ? "give a folder with all files of the model"
+                                : fmt::format("complete the download with \"bgem3 pull {}\" or \"hf download\"", files.name));
   }
   return files;
 }
@@ -134,12 +121,7 @@ bool is_commit(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](unsigned char character) { return std::isxdigit(character); });
 }
 
-std::string expand_home(const std::string& path, const CacheEnvironment& environment) {
-  if (path == "~" || path.starts_with("~/")) return environment.home + path.substr(1);
-  return path;
-}
-
-ModelFiles find_in_cache(const std::string& name, const std::string& repository, const std::string& revision,
+ModelFiles find_in_cache(const std::string& name, const std::string& repository, const std::string& asked,
                          const CacheEnvironment& environment) {
   const std::string cache = cache_folder(environment);
   if (cache.empty()) {
@@ -148,17 +130,16 @@ ModelFiles find_in_cache(const std::string& name, const std::string& repository,
                             "HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME and HOME is set",
                             quote(name));
   }
-  std::string folder_name = "models--" + repository;
-  if (const size_t slash = folder_name.find('/'); slash != std::string::npos) folder_name.replace(slash, 1, "--");
-  const std::string folder = join_path(cache, folder_name);
+  const std::string folder = join_path(cache, repository_folder_name(repository));
   if (!is_folder(folder)) {
     fail<ModelLoadingError>(
         ErrorCode::not_found,
-        "model {}: found neither the folder {} nor {} in the Hugging Face cache; download it, for example "
-        "with \"hf download {}\", or give the folder that holds its files",
-        quote(name), name, folder, repository);
+        "model {}: found neither the folder {} nor {} in the Hugging Face cache; download it with \"bgem3 pull {}\" or "
+        "\"hf download {}\", or give the folder that holds its files",
+        quote(name), name, folder, name, repository);
   }
   // As huggingface_hub: a name in refs leads to a commit, anything else must be a commit itself.
+  const std::string revision = asked.empty() ? "main" : asked;
   std::string commit = revision;
   const std::string reference = fmt::format("{}/refs/{}", folder, revision);
   if (is_file(reference)) {
@@ -170,41 +151,69 @@ ModelFiles find_in_cache(const std::string& name, const std::string& repository,
                               "{}: expected a commit in hexadecimal, found {}; download the model again", reference,
                               quote(commit));
     }
+  } else if (asked.empty()) {
+    commit = pinned_revision(repository);
   }
   const std::string snapshot = fmt::format("{}/snapshots/{}", folder, commit);
   if (!is_commit(commit) || !is_folder(snapshot)) {
     fail<ModelLoadingError>(
         ErrorCode::not_found,
-        "model {}: revision {} is not in the Hugging Face cache: found neither {} nor the folder {}; download "
-        "it, for example with \"hf download {} --revision {}\"",
-        quote(name), quote(revision), reference, snapshot, repository, revision);
+        "model {}: revision {} is not in the Hugging Face cache: found neither {} nor the folder {}; download it with "
+        "\"bgem3 pull {}\" or \"hf download {} --revision {}\"",
+        quote(name), quote(revision), reference, snapshot, name, repository, revision);
   }
   return list_files(name, snapshot, commit);
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
 }
 
 }  // namespace
 
 CacheEnvironment read_environment() {
-  const auto get = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value ? value : "");
-  };
-  return {.hf_hub_cache = get("HF_HUB_CACHE"),
-          .huggingface_hub_cache = get("HUGGINGFACE_HUB_CACHE"),
-          .hf_home = get("HF_HOME"),
-          .xdg_cache_home = get("XDG_CACHE_HOME"),
-          .home = get("HOME"),
-          .bgem3_cache_dir = get("BGEM3_CACHE_DIR")};
+  return {.hf_hub_cache = variable("HF_HUB_CACHE"),
+          .huggingface_hub_cache = variable("HUGGINGFACE_HUB_CACHE"),
+          .hf_home = variable("HF_HOME"),
+          .xdg_cache_home = variable("XDG_CACHE_HOME"),
+          .home = variable("HOME"),
+          .bgem3_cache_dir = variable("BGEM3_CACHE_DIR")};
+}
+
+HubEnvironment read_hub_environment() {
+  return {.hf_endpoint = variable("HF_ENDPOINT"),
+          .hf_token = variable("HF_TOKEN"),
+          .hugging_face_hub_token = variable("HUGGING_FACE_HUB_TOKEN"),
+          .hf_token_path = variable("HF_TOKEN_PATH"),
+          .hf_hub_disable_implicit_token = variable("HF_HUB_DISABLE_IMPLICIT_TOKEN"),
+          .hf_hub_offline = variable("HF_HUB_OFFLINE"),
+          .transformers_offline = variable("TRANSFORMERS_OFFLINE"),
+          .hf_hub_etag_timeout = variable("HF_HUB_ETAG_TIMEOUT"),
+          .hf_hub_download_timeout = variable("HF_HUB_DOWNLOAD_TIMEOUT"),
+          .hf_hub_disable_symlinks = variable("HF_HUB_DISABLE_SYMLINKS"),
+          .ssl_cert_file = variable("SSL_CERT_FILE")};
+}
+
+std::string expand_home(const std::string& path, const CacheEnvironment& environment) {
+  if (path == "~" || path.starts_with("~/")) return environment.home + path.substr(1);
+  return path;
+}
+
+std::string hugging_face_home(const CacheEnvironment& environment) {
+  const CacheEnvironment& e = environment;
+  if (!e.hf_home.empty()) return expand_home(e.hf_home, e);
+  if (!e.xdg_cache_home.empty()) return expand_home(e.xdg_cache_home, e) + "/huggingface";
+  if (!e.home.empty()) return e.home + "/.cache/huggingface";
+  return {};
 }
 
 std::string cache_folder(const CacheEnvironment& environment) {
   const CacheEnvironment& e = environment;
   if (!e.hf_hub_cache.empty()) return expand_home(e.hf_hub_cache, e);
   if (!e.huggingface_hub_cache.empty()) return expand_home(e.huggingface_hub_cache, e);
-  if (!e.hf_home.empty()) return expand_home(e.hf_home, e) + "/hub";
-  if (!e.xdg_cache_home.empty()) return expand_home(e.xdg_cache_home, e) + "/huggingface/hub";
-  if (!e.home.empty()) return e.home + "/.cache/huggingface/hub";
-  return {};
+  const std::string home = hugging_face_home(e);
+  return home.empty() ? home : home + "/hub";
 }
 
 std::string packed_cache_folder(const CacheEnvironment& environment) {
@@ -213,6 +222,24 @@ std::string packed_cache_folder(const CacheEnvironment& environment) {
   if (!e.xdg_cache_home.empty()) return expand_home(e.xdg_cache_home, e) + "/bgem3";
   if (!e.home.empty()) return e.home + "/.cache/bgem3";
   return {};
+}
+
+std::optional<RepositoryName> parse_repository_name(const std::string& name) {
+  const size_t at = name.find('@');
+  RepositoryName named = {name.substr(0, at), at == std::string::npos ? "" : name.substr(at + 1)};
+  if (!is_repository(named.repository)) return std::nullopt;
+  if (at != std::string::npos && !is_revision(named.revision)) return std::nullopt;
+  return named;
+}
+
+bool is_full_commit(std::string_view revision) {
+  return revision.size() == 40 && revision.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::string repository_folder_name(const std::string& repository) {
+  std::string name = "models--" + repository;
+  if (const size_t slash = name.find('/'); slash != std::string::npos) name.replace(slash, 1, "--");
+  return name;
 }
 
 bool ModelFiles::has(std::string_view file_name) const {
@@ -228,15 +255,12 @@ ModelFiles find_model(const std::string& name, const CacheEnvironment& environme
     fail<InvalidInputError>(ErrorCode::invalid_input, "model {}: a name cannot hold a zero byte", quote(name));
   }
   if (is_folder(name)) return find_model_in_folder(name);
-  const size_t at = name.find('@');
-  const std::string repository = name.substr(0, at);
-  const std::string revision = at == std::string::npos ? "main" : name.substr(at + 1);
-  if (is_repository(repository) && is_revision(revision)) {
+  if (const auto named = parse_repository_name(name)) {
     if (is_file(name)) {
       fail<InvalidInputError>(ErrorCode::invalid_input,
                               "model {}: expected a folder, found a file; give the folder it is in", quote(name));
     }
-    return find_in_cache(name, repository, revision, environment);
+    return find_in_cache(name, named->repository, named->revision, environment);
   }
   if (is_file(name)) {
     fail<InvalidInputError>(ErrorCode::invalid_input,

@@ -74,10 +74,18 @@ FileVerdict verify_blob(const ModelFile& file, FileHashes& hashes) {
 
 }  // namespace
 
+std::string pinned_revision(std::string_view repository) {
+  return std::string(repository == "BAAI/bge-m3" ? kMain : "main");
+}
+
+std::string_view published_sha256(std::string_view commit, std::string_view name) {
+  const Published* listed = find_published(name);
+  if (!listed || (commit != kMain && commit != kWithSafetensors) || (commit == kMain && !listed->on_main)) return {};
+  return listed->sha256;
+}
+
 FileVerdict verify_file(const ModelFiles& files, const ModelFile& file, bool published, FileHashes& hashes) {
-  const Published* listed = find_published(file.name);
-  const bool is_listed_revision =
-      listed && (files.revision == kWithSafetensors || (files.revision == kMain && listed->on_main));
+  const bool is_listed_revision = !published_sha256(files.revision, file.name).empty();
   FileVerdict verdict = verify_published(file, published || is_listed_revision, hashes);
   if (verdict.source.empty() && !files.revision.empty()) verdict = verify_blob(file, hashes);
   return verdict;

@@ -2,11 +2,19 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "model/model_digest.h"
 #include "model/model_files.h"
 
 namespace bgem3 {
+
+// The revision of a repository that is taken where none is named: for BAAI/bge-m3 the commit whose files' digests are
+// known here, for any other "main".
+std::string pinned_revision(std::string_view repository);
+
+// The published SHA-256 of a file of that commit, or of another one of bge-m3 that is listed here; empty if there is none.
+std::string_view published_sha256(std::string_view commit, std::string_view name);
 
 // What a file was compared with, and what came of it.
 struct FileVerdict {
