@@ -123,6 +123,10 @@ void add_model(CLI::App& app, std::string& model) {
       ->type_name("MODEL");
 }
 
+void add_pull_flag(CLI::App& app, bool& pull) {
+  app.add_flag("--pull", pull, "Download the model if it is missing; on a terminal you are asked without it");
+}
+
 void add_cache_dir(CLI::App& app, std::string& cache_dir) {
   app.add_option("--cache-dir", cache_dir,
                  "Folder of the packed weights [$BGEM3_CACHE_DIR, else $XDG_CACHE_HOME/bgem3, else ~/.cache/bgem3]")
@@ -258,6 +262,7 @@ CLI::App* add_embed(CLI::App& program, EmbedArguments& args) {
                      {"ubinary", Precision::ubinary}},
                     "How dense and multi-vectors are written: in 32, 16, 8 or 1 bit a component [float32]");
   add_model(*app, args.open.model);
+  add_pull_flag(*app, args.pull);
   add_input(*app, args.input);
   add_vector_rules(*app, args.embed);
   app->add_flag_callback(
@@ -357,10 +362,25 @@ CLI::App* add_search(CLI::App& program, SearchArguments& args) {
       ->type_name("TEXT");
   app->add_flag("--json", args.json, "JSON lines: query, rank, score, row, id, text");
   add_model(*app, args.open.model);
+  add_pull_flag(*app, args.pull);
   add_input(*app, args.input);
   add_vector_rules(*app, args.embed);
   add_machine(*app, args.open);
   add_run(*app, args.on_error, args.quiet);
+  return app;
+}
+
+CLI::App* add_pull(CLI::App& program, PullArguments& args) {
+  CLI::App* app = program.add_subcommand("pull", kPullHelp);
+  args.model = OpenOptions().model;
+  app->add_option("MODEL", args.model, "ORGANISATION/NAME[@REVISION]: a branch, a tag or a commit")
+      ->capture_default_str()
+      ->type_name("");
+  app->add_flag("--latest", args.latest, "Revision main, instead of the one that bgem3 is tested with");
+  app->add_flag("--check", args.check,
+                "Only tell whether main is newer than what is here, what changed, what it costs");
+  app->add_flag("--json", args.json, "What was done or found, as one JSON object");
+  app->add_flag("-q,--quiet", args.quiet, "No progress and no totals; warnings and errors stay");
   return app;
 }
 
@@ -464,6 +484,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   ChunkArguments chunk;
   InfoArguments info;
   SearchArguments search;
+  PullArguments pull;
   HistoryArguments history;
   VerifyArguments verify;
   CacheListArguments cache_list;
@@ -474,6 +495,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
   const CLI::App* chunk_app = add_chunk(program, chunk);
   add_info(program, info);
   const CLI::App* search_app = add_search(program, search);
+  const CLI::App* pull_app = add_pull(program, pull);
   const CLI::App* history_app = add_history(program, history);
   const CLI::App* verify_app = add_verify(program, verify);
   add_cache(program, cache_list, cache_clean);
@@ -534,6 +556,10 @@ Arguments parse_arguments(int argc, const char* const* argv, bool stdin_is_termi
     only_for(*search_app, "--truncate-dim", outputs.dense || outputs.multi, "dense or multi", "--mode");
     if (would_wait(search.input)) return ShowText{program.help()};
     return search;
+  }
+  if (pull_app->parsed()) {
+    exclusive(*pull_app, "--check", "--latest");
+    return pull;
   }
   if (history_app->parsed()) {
     exclusive(*history_app, "--json", "--plot");

@@ -29,6 +29,7 @@ struct EmbedArguments {
   std::optional<ChunkingConfig> chunking;  // records are documents, to be embedded in chunks
   bool late_chunking = false;              // each chunk with its whole document as context
   std::string prompt_name;
+  bool pull = false;                         // download a missing model without asking
   bool prompt_given = false;                 // --prompt, also an empty one: then the model's default prompt is not used
   std::string output;                        // "" and "-": standard output
   Precision precision = Precision::float32;  // of dense vectors and multi-vectors in the output
@@ -74,6 +75,7 @@ struct SearchArguments {
   std::string embeddings;  // what `embed` wrote of the corpus; "": embed it
   ScoreRule rule;
   size_t top = 10;
+  bool pull = false;
   OnError on_error = OnError::fail;
   bool json = false;
   bool quiet = false;
@@ -84,6 +86,14 @@ struct HistoryArguments {
   size_t last = SIZE_MAX;
   bool json = false;
   std::string plot;  // an .svg; "": none
+};
+
+struct PullArguments {
+  std::string model;
+  bool latest = false;
+  bool check = false;  // only ask what the hub has
+  bool json = false;
+  bool quiet = false;
 };
 
 struct VerifyArguments {
@@ -109,7 +119,7 @@ struct CacheCleanArguments {
 
 using Arguments =
     std::variant<ShowText, EmbedArguments, TokenizeArguments, ChunkArguments, InfoArguments, SearchArguments,
-                 HistoryArguments, VerifyArguments, CacheListArguments, CacheCleanArguments>;
+                 PullArguments, HistoryArguments, VerifyArguments, CacheListArguments, CacheCleanArguments>;
 
 // Throws UsageError: one line that names the option and what it takes. `stdin_is_terminal`: a command that would wait
 // for somebody to type texts answers with its help instead.

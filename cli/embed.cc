@@ -75,6 +75,7 @@ int run_embed(const EmbedArguments& arguments, Signals& signals) {
   }
   TextReader reader(arguments.input, signals.fd());
 
+  offer_pull(arguments.open.model, arguments.pull, arguments.quiet, signals);
   const Embedder embedder = Embedder::open(arguments.open);
   EmbedOptions options = arguments.embed;
   if (!arguments.prompt_given) options.prompt = find_prompt(embedder.info(), arguments.prompt_name);

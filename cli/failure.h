@@ -12,12 +12,14 @@ namespace bgem3::cli {
 // Exit codes of the program: few and stable (docs and `bgem3 --help` list them).
 enum ExitCode {
   kExitOk = 0,
-  kExitFailure = 1,   // an input cannot be read, a record is bad (--on-error fail), a limit, a bug
-  kExitUsage = 2,     // the command line asks for what cannot be
-  kExitRejected = 3,  // finished, but some records were rejected (--on-error skip)
-  kExitOutput = 4,    // the output cannot be written
-  kExitModel = 5,     // the model or its tokenizer cannot be loaded
-  kExitSignal = 128,  // plus the number of the signal: 130 (SIGINT), 143 (SIGTERM)
+  kExitFailure = 1,             // an input cannot be read, a record is bad (--on-error fail), a limit, a bug
+  kExitUsage = 2,               // the command line asks for what cannot be
+  kExitRejected = 3,            // finished, but some records were rejected (--on-error skip)
+  kExitOutput = 4,              // the output cannot be written
+  kExitModel = 5,               // the model or its tokenizer cannot be loaded or pulled
+  kExitUpdate = 6,              // pull --check: there is a newer revision
+  kExitUpdateIncompatible = 7,  // the same, and it is one that bgem3 does not run
+  kExitSignal = 128,            // plus the number of the signal: 130 (SIGINT), 143 (SIGTERM)
 };
 
 // An option or argument that cannot be served.

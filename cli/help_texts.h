@@ -12,13 +12,14 @@ Examples:
   bgem3 tokenize texts.txt | head                 token ids and byte offsets
   bgem3 chunk book.md > chunks.jsonl              a document in parts that fit the model
   bgem3 info --json                               the model, its files, this machine
+  bgem3 pull                                      bge-m3 from the Hugging Face hub (2.3 GB)
   bgem3 verify                                    whether the model gives what it should here
   bgem3 cache list                                what bgem3 keeps on this disk
 )";
 
 inline constexpr const char* kProgramFooter =
     R"(Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some records were rejected; 4 output cannot be written;
-5 model cannot be loaded; 130, 143 stopped by SIGINT, SIGTERM.
+5 model cannot be loaded or pulled; 6, 7 pull --check: there is a newer revision, that bgem3 runs or does not; 130, 143 stopped by SIGINT, SIGTERM.
 Results go to standard output, messages to standard error.)";
 
 inline constexpr const char* kEmbedHelp = R"(Embed texts: one vector for each line or JSONL record.
@@ -78,6 +79,19 @@ Examples:
   bgem3 search corpus.jsonl --embeddings vectors.npy --query "tides"   # vectors of `bgem3 embed corpus.jsonl -o ...`
   bgem3 search corpus.jsonl --mode hybrid --weights 1,0.3,1 --query "tides"     # bge-m3's three outputs, weighted
   bgem3 search passages.txt --model ./e5 --query-prompt "query: " --passage-prompt "passage: " --query "tides"
+)";
+
+inline constexpr const char* kPullHelp =
+    R"(Download a model from the Hugging Face hub into the cache that its other programs use too, and print its folder.
+
+Only files that bgem3 reads, checked while they are written. Stopped at any moment, it goes on where it was.
+
+Examples:
+  bgem3 pull                                  # BAAI/bge-m3, the revision that bgem3 is tested with
+  bgem3 pull BAAI/bge-small-en-v1.5           # main
+  bgem3 pull BAAI/bge-m3@refs/pr/130          # a branch, a tag, a pull request or a commit
+  bgem3 pull --check                          # is there a newer one? Downloads nothing
+  HF_ENDPOINT=https://hub.example.com HF_TOKEN=... bgem3 pull org/private-model
 )";
 
 inline constexpr const char* kHistoryHelp =

@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
                         [&](const ChunkArguments& command) { return run_chunk(command, signals); },
                         [&](const InfoArguments& command) { return run_info(command); },
                         [&](const SearchArguments& command) { return run_search(command, signals); },
+                        [&](const PullArguments& command) { return run_pull(command, signals); },
                         [](const HistoryArguments& command) { return run_history(command); },
                         [](const VerifyArguments& command) { return run_verify(command); },
                         [](const CacheListArguments& command) { return run_cache_list(command); },

@@ -34,9 +34,15 @@ size_t terminal_width() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-double fraction(const ProgressState& state) {
-  if (!state.bytes_total || *state.bytes_total == 0) return 0;
-  return std::min(1.0, static_cast<double>(state.bytes) / static_cast<double>(*state.bytes_total));
+double ratio(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0 : std::min(1.0, static_cast<double>(part) / static_cast<double>(whole));
+}
+
+double fraction(const ProgressState& state) { return ratio(state.bytes, state.bytes_total.value_or(0)); }
+
+std::string cells(double done) {
+  const auto full = static_cast<size_t>(done * kBarCells);
+  return "[" + std::string(full, '#') + std::string(kBarCells - full, '-') + "] ";
 }
 
 }  // namespace
@@ -76,12 +82,33 @@ std::string describe_progress(const ProgressState& state) {
 
 std::string progress_bar(const ProgressState& state, size_t width) {
   std::string out;
-  if (state.bytes_total) {
-    const auto full = static_cast<size_t>(fraction(state) * kBarCells);
-    out = "[" + std::string(full, '#') + std::string(kBarCells - full, '-') + "] ";
-  }
+  if (state.bytes_total) out = cells(fraction(state));
   out += describe_progress(state);
   return out.substr(0, width);
+}
+
+std::string format_bytes(uint64_t bytes) {
+  const auto number = static_cast<double>(bytes);
+  if (bytes < 10'000) return plural(bytes, "byte");
+  if (bytes < 10'000'000) return fmt::format("{:.0f} kB", number / 1e3);
+  if (bytes < 1'000'000'000) return fmt::format("{:.1f} MB", number / 1e6);
+  return fmt::format("{:.2f} GB", number / 1e9);
+}
+
+std::string describe_download(const PullProgress& state) {
+  const double done = ratio(state.bytes_done, state.bytes_total);
+  std::string out =
+      fmt::format("{} of {}, {:.0f} %", format_bytes(state.bytes_done), format_bytes(state.bytes_total), 100 * done);
+  if (state.seconds > 0 && state.bytes_transferred > 0) {
+    const double rate = static_cast<double>(state.bytes_transferred) / state.seconds;
+    out += fmt::format(", {:.1f} MB/s, {} left", rate / 1e6,
+                       format_duration(static_cast<double>(state.bytes_total - state.bytes_done) / rate));
+  }
+  return out;
+}
+
+std::string download_bar(const PullProgress& state, size_t width) {
+  return (cells(ratio(state.bytes_done, state.bytes_total)) + describe_download(state)).substr(0, width);
 }
 
 bool can_draw() {
@@ -93,15 +120,24 @@ Progress::Progress(bool quiet, bool bar)
     : quiet_(quiet), bar_(bar), next_(Clock::now() + (bar ? Clock::duration(kFirst) : Clock::duration(kNextLine))) {}
 
 void Progress::update(const ProgressState& state) {
-  if (quiet_ || Clock::now() < next_) return;
-  if (bar_) {
-    write_stderr("\r\x1b[K" + progress_bar(state, terminal_width() - 1));
-    drawn_ = true;
-    next_ = Clock::now() + kRedraw;
-  } else {
-    message(describe_progress(state));
-    next_ = Clock::now() + kNextLine;
-  }
+  if (!is_due()) return;
+  bar_ ? draw(progress_bar(state, terminal_width() - 1)) : say(describe_progress(state));
+}
+
+void Progress::update(const PullProgress& state) {
+  if (!is_due()) return;
+  bar_ ? draw(download_bar(state, terminal_width() - 1)) : say(describe_download(state));
+}
+
+void Progress::draw(std::string_view line) {
+  write_stderr(fmt::format("\r\x1b[K{}", line));
+  drawn_ = true;
+  next_ = Clock::now() + kRedraw;
+}
+
+void Progress::say(std::string_view line) {
+  message(line);
+  next_ = Clock::now() + kNextLine;
 }
 
 void Progress::clear() {

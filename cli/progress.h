@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "bgem3/hub.h"
+
 namespace bgem3::cli {
 
 struct ProgressState {
@@ -21,9 +23,13 @@ struct ProgressState {
 std::string describe_progress(const ProgressState& state);
 // "[#####-----] " and the above, at most `width` characters.
 std::string progress_bar(const ProgressState& state, size_t width);
+// The same of a download: "1.02 of 2.29 GB, 45 %, 35.1 MB/s, 0:36 left".
+std::string describe_download(const PullProgress& state);
+std::string download_bar(const PullProgress& state, size_t width);
 std::string format_count(uint64_t count);                   // 1,234,567
 std::string plural(uint64_t count, std::string_view noun);  // 1 text, 1,234 texts
 std::string format_duration(double seconds);                // 1:02:03, 2:03
+std::string format_bytes(uint64_t bytes);                   // 687 bytes, 17.1 MB, 2.27 GB (powers of 1,000)
 
 // One for a run. Nothing is drawn in the first second, nor ever if `quiet`; messages always appear.
 class Progress {
@@ -33,6 +39,7 @@ class Progress {
   ~Progress() { clear(); }
 
   void update(const ProgressState& state);
+  void update(const PullProgress& state);
   // One line of text for people, "bgem3: " in front, made safe for a terminal.
   void message(std::string_view text);
   // Removes the bar.
@@ -40,6 +47,10 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  bool is_due() const { return !quiet_ && Clock::now() >= next_; }
+  void draw(std::string_view line);
+  void say(std::string_view line);
 
   bool quiet_;
   bool bar_;

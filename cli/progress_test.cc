@@ -25,6 +25,24 @@ TEST(Progress, Durations) {
   EXPECT_EQ(format_duration(3723), "1:02:03");
 }
 
+TEST(Progress, Bytes) {
+  EXPECT_EQ(format_bytes(1), "1 byte");
+  EXPECT_EQ(format_bytes(9999), "9,999 bytes");
+  EXPECT_EQ(format_bytes(2'100'674), "2101 kB");
+  EXPECT_EQ(format_bytes(17'098'108), "17.1 MB");
+  EXPECT_EQ(format_bytes(2'271'145'830), "2.27 GB");
+}
+
+TEST(Progress, OfADownload) {
+  PullProgress state{.bytes_done = 0, .bytes_total = 2'000'000'000, .bytes_transferred = 0, .seconds = 0};
+  EXPECT_EQ(describe_download(state), "0 bytes of 2.00 GB, 0 %");
+  // What was there already does not count as speed.
+  state = {.bytes_done = 1'500'000'000, .bytes_total = 2'000'000'000, .bytes_transferred = 500'000'000, .seconds = 10};
+  EXPECT_EQ(describe_download(state), "1.50 GB of 2.00 GB, 75 %, 50.0 MB/s, 0:10 left");
+  EXPECT_EQ(download_bar(state, 200), "[###############-----] 1.50 GB of 2.00 GB, 75 %, 50.0 MB/s, 0:10 left");
+  EXPECT_EQ(download_bar(state, 10).size(), 10u);
+}
+
 TEST(Progress, SaysWhatIsKnown) {
   EXPECT_EQ(describe_progress({}), "0 texts");
   EXPECT_EQ(describe_progress({.texts = 1234, .tokens = 5000, .bytes = 10, .bytes_total = {}, .seconds = 10}),

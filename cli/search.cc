@@ -72,6 +72,7 @@ int run_search(const SearchArguments& arguments, Signals& signals) {
   if (!arguments.embeddings.empty()) stored = open_stored_outputs(arguments.embeddings, arguments.rule.outputs());
   Rejections rejections(arguments.on_error, "", false, arguments.input.files);
 
+  offer_pull(arguments.open.model, arguments.pull, arguments.quiet, signals);
   const Embedder embedder = Embedder::open(arguments.open);
   const EmbedResult queries = embed_queries(embedder, arguments);
   if (stored) stored->check_model(embedder.info(), queries.dimensions());

@@ -17,8 +17,9 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
-  // From now on the first signal only requests a stop.
+  // From now on the first signal only requests a stop; after release it leaves at once again.
   void hold() { holding_ = true; }
+  void release() { holding_ = false; }
 
   std::stop_token token() const { return stop_.get_token(); }
   // Readable once a stop was requested, for poll().

@@ -29,8 +29,8 @@ struct PullOptions {
 
   // Callbacks run on the calling thread and must not throw.
   std::stop_token stop = {};  // looked at several times a second; partial files stay, for the next call to go on with
-  std::function<void(const PullProgress& progress)> on_progress = {};       // with every piece received
-  std::function<void(const std::string& what)> on_notice = {};              // one line: a wait, another try, a restart
+  std::function<void(const PullProgress& progress)> on_progress = {};  // with every piece received
+  std::function<void(const std::string& what)> on_notice = {};         // one line: a wait, another try, a restart
 };
 
 struct PulledFile {

@@ -57,8 +57,8 @@ RepositoryCache::RepositoryCache(std::string cache, const std::string& repositor
 
 std::string RepositoryCache::below(std::string_view folder, std::string_view name) const {
   if (!is_name_below(name)) {
-    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: the name {} leaves its folder; is it the right repository?", folder_,
-                            quote(name));
+    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: the name {} leaves its folder; is it the right repository?",
+                            folder_, quote(name));
   }
   return fmt::format("{}/{}/{}", folder_, folder, name);
 }

@@ -30,7 +30,9 @@ class PartialFile {
  public:
   // `shared`: nothing keeps others from writing the same file, so this one gets a name of its own and ends with us.
   PartialFile(const RepositoryCache& cache, const Target& target, bool shared)
-      : target_(target), blob_(cache.blob_path(target.file.etag)), path_(partial_path(cache, target.file.etag)),
+      : target_(target),
+        blob_(cache.blob_path(target.file.etag)),
+        path_(partial_path(cache, target.file.etag)),
         temporary_(shared) {
     if (shared) path_ = fmt::format("{}.{:08x}.incomplete", blob_, static_cast<unsigned>(getpid()));
     descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (shared ? O_TRUNC : 0), 0666);
@@ -98,10 +100,11 @@ class PartialFile {
   // Removes what can never become the file.
   [[noreturn]] void refuse(std::string_view source, std::string_view expected, std::string_view found) {
     unlink(path_.c_str());
-    fail<ModelLoadingError>(ErrorCode::corrupt,
-                            "{}: file {}: {} says {}, what was received has {}; it was removed: try again, and check what "
-                            "stands between (HF_ENDPOINT, a proxy)",
-                            target_.repository, quote(target_.file.name), source, expected, found);
+    fail<ModelLoadingError>(
+        ErrorCode::corrupt,
+        "{}: file {}: {} says {}, what was received has {}; it was removed: try again, and check what "
+        "stands between (HF_ENDPOINT, a proxy)",
+        target_.repository, quote(target_.file.name), source, expected, found);
   }
 
  private:
@@ -109,10 +112,11 @@ class PartialFile {
 
   [[noreturn]] void cannot(const char* what, int error) const {
     if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-      fail<ModelLoadingError>(ErrorCode::io,
-                              "{}: cannot write: {}; {} of {} bytes are there: make room and try again to go on, or delete "
-                              "the file",
-                              path_, std::strerror(error), size_, target_.file.size_bytes);
+      fail<ModelLoadingError>(
+          ErrorCode::io,
+          "{}: cannot write: {}; {} of {} bytes are there: make room and try again to go on, or delete "
+          "the file",
+          path_, std::strerror(error), size_, target_.file.size_bytes);
     }
     fail<ModelLoadingError>(ErrorCode::io, "{}: cannot {}: {}", path_, what, std::strerror(error));
   }
@@ -126,10 +130,12 @@ class PartialFile {
 };
 
 // What one answer is good for; it puts the file at the place where the body goes.
-void begin_body(const HttpResponse& response, const Target& target, PartialFile& partial, HubClient& hub, Meter& meter) {
+void begin_body(const HttpResponse& response, const Target& target, PartialFile& partial, HubClient& hub,
+                Meter& meter) {
   const std::string& name = target.file.name;
   const auto lie = [&](const std::string& what) {
-    fail<ModelLoadingError>(ErrorCode::corrupt, "{}: file {}: {}, but the hub says {} bytes; check what stands between "
+    fail<ModelLoadingError>(ErrorCode::corrupt,
+                            "{}: file {}: {}, but the hub says {} bytes; check what stands between "
                             "(HF_ENDPOINT, a proxy)",
                             target.repository, quote(name), what, target.file.size_bytes);
   };
@@ -139,7 +145,8 @@ void begin_body(const HttpResponse& response, const Target& target, PartialFile&
       lie(fmt::format("asked for bytes from {} on, the answer has {}", partial.size(),
                       quote(response.header("content-range"))));
     }
-    if (range->total && *range->total != target.file.size_bytes) lie(fmt::format("the server has {} bytes", *range->total));
+    if (range->total && *range->total != target.file.size_bytes)
+      lie(fmt::format("the server has {} bytes", *range->total));
     return;
   }
   const std::string length = response.header("content-length");
@@ -214,10 +221,11 @@ uint64_t partial_bytes(const RepositoryCache& cache, const HubFile& file) {
   return bytes <= file.size_bytes ? bytes : 0;
 }
 
-uint64_t download(HubClient& hub, const RepositoryCache& cache, const Target& target, std::stop_token stop, Meter& meter,
-                  const std::function<bool(const std::string& path)>& is_intact) {
+uint64_t download(HubClient& hub, const RepositoryCache& cache, const Target& target, std::stop_token stop,
+                  Meter& meter, const std::function<bool(const std::string& path)>& is_intact) {
   const HubFile& file = target.file;
-  const BlobLock lock(cache.lock_path(file.etag), stop, [&](const std::string& what) { hub.notice(what); }, file.name);
+  const BlobLock lock(
+      cache.lock_path(file.etag), stop, [&](const std::string& what) { hub.notice(what); }, file.name);
   const std::string blob = cache.blob_path(file.etag);
   if (is_file(blob)) {
     if (is_intact(blob)) {

@@ -19,9 +19,15 @@ class Meter {
   explicit Meter(std::function<void(const PullProgress&)> watch) : watch_(std::move(watch)) {}
 
   void expect(uint64_t bytes) { progress_.bytes_total += bytes; }
-  void found(uint64_t bytes) { progress_.bytes_done += bytes; tell(); }  // that need not be transferred
+  void found(uint64_t bytes) {
+    progress_.bytes_done += bytes;
+    tell();
+  }  // that need not be transferred
   void transferred(uint64_t bytes);
-  void lost(uint64_t bytes) { progress_.bytes_done -= bytes; tell(); }  // that must be transferred again
+  void lost(uint64_t bytes) {
+    progress_.bytes_done -= bytes;
+    tell();
+  }  // that must be transferred again
   const PullProgress& progress() const { return progress_; }
 
  private:
@@ -47,7 +53,7 @@ uint64_t partial_bytes(const RepositoryCache& cache, const HubFile& file);
 // `is_intact` tells of a blob that is there, under the lock, whether it can stay. Answers the bytes transferred. Throws
 // ModelLoadingError: corrupt (then the partial file is removed), not_found, io (then it is kept);
 // EmbeddingGenerationError (cancelled).
-uint64_t download(HubClient& hub, const RepositoryCache& cache, const Target& target, std::stop_token stop, Meter& meter,
-                  const std::function<bool(const std::string& path)>& is_intact);
+uint64_t download(HubClient& hub, const RepositoryCache& cache, const Target& target, std::stop_token stop,
+                  Meter& meter, const std::function<bool(const std::string& path)>& is_intact);
 
 }  // namespace bgem3

@@ -14,7 +14,7 @@
 namespace bgem3 {
 namespace {
 
-constexpr size_t kMostErrorPage = 1 << 20;   // of a body that nobody reads; more is worth a new connection
+constexpr size_t kMostErrorPage = 1 << 20;  // of a body that nobody reads; more is worth a new connection
 constexpr size_t kMostHeaderBytes = 1 << 18;
 
 std::string lower(std::string_view text) {
@@ -201,7 +201,9 @@ HttpResponse HttpClient::perform(const HttpRequest& request, const BodyReader& b
     lines.release();
     lines.reset(longer);
   };
-  const auto set = [&](CURLoption option, auto value) { BGEM3_CHECK(curl_easy_setopt(curl, option, value) == CURLE_OK); };
+  const auto set = [&](CURLoption option, auto value) {
+    BGEM3_CHECK(curl_easy_setopt(curl, option, value) == CURLE_OK);
+  };
 
   curl_easy_reset(curl);  // keeps the connection
   set(CURLOPT_URL, request.url.c_str());

@@ -17,10 +17,10 @@ namespace bgem3 {
 
 struct HttpRequest {
   std::string url;
-  bool head = false;      // HEAD; otherwise GET
+  bool head = false;       // HEAD; otherwise GET
   std::string token = {};  // "Authorization: Bearer ..."; empty: none
-  uint64_t from = 0;      // ask for the bytes from here on (Range); 0: for all
-  long timeout_s = 10;    // for the connection, and of silence
+  uint64_t from = 0;       // ask for the bytes from here on (Range); 0: for all
+  long timeout_s = 10;     // for the connection, and of silence
 };
 
 struct HttpResponse {
@@ -56,8 +56,8 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // Throws NetworkFailure, what `body` throws, and EmbeddingGenerationError (cancelled) within a second after a stop was
-  // requested. Proxies are those of libcurl's environment variables; certificates are checked.
+  // Throws NetworkFailure, what `body` throws, and EmbeddingGenerationError (cancelled) within a second after a stop
+  // was requested. Proxies are those of libcurl's environment variables; certificates are checked.
   HttpResponse perform(const HttpRequest& request, const BodyReader& body);
 
  private:

@@ -32,10 +32,12 @@ bool is_name_below(std::string_view name) {
 
 std::string parse_etag(std::string_view header) {
   if (header.starts_with("W/")) header.remove_prefix(2);
-  if (header.size() >= 2 && header.starts_with('"') && header.ends_with('"')) header = header.substr(1, header.size() - 2);
+  if (header.size() >= 2 && header.starts_with('"') && header.ends_with('"'))
+    header = header.substr(1, header.size() - 2);
   constexpr size_t kLongest = 128;
-  const bool good = !header.empty() && header.size() <= kLongest && header.front() != '.' &&
-                    std::all_of(header.begin(), header.end(), [](char c) { return is_plain(static_cast<unsigned char>(c)); });
+  const bool good =
+      !header.empty() && header.size() <= kLongest && header.front() != '.' &&
+      std::all_of(header.begin(), header.end(), [](char c) { return is_plain(static_cast<unsigned char>(c)); });
   return good ? std::string(header) : std::string();
 }
 

@@ -31,22 +31,25 @@ Json parse_answer(const std::string& body, const std::string& url) {
   try {
     return Json::parse(body, shown_url(url));
   } catch (const ModelLoadingError& error) {
-    fail<ModelLoadingError>(ErrorCode::io,
-                            "{}; expected the hub's answer: is HF_ENDPOINT a hub, and does the network ask for a login?",
-                            error.what());
+    fail<ModelLoadingError>(
+        ErrorCode::io, "{}; expected the hub's answer: is HF_ENDPOINT a hub, and does the network ask for a login?",
+        error.what());
   }
 }
 
 [[noreturn]] void no_hub(const std::string& url, const char* missing) {
-  fail<ModelLoadingError>(ErrorCode::io,
-                          "{}: the answer has no {}, so it is not the hub's; check HF_ENDPOINT, and whether a proxy or a "
-                          "login page stands between",
-                          shown_url(url), missing);
+  fail<ModelLoadingError>(
+      ErrorCode::io,
+      "{}: the answer has no {}, so it is not the hub's; check HF_ENDPOINT, and whether a proxy or a "
+      "login page stands between",
+      shown_url(url), missing);
 }
 
 }  // namespace
 
-bool HubRevision::has(std::string_view name) const { return std::find(files.begin(), files.end(), name) != files.end(); }
+bool HubRevision::has(std::string_view name) const {
+  return std::find(files.begin(), files.end(), name) != files.end();
+}
 
 bool Attempts::again(const std::string& what, std::optional<long> retry_after_s) {
   constexpr int kMost = 5;
@@ -72,9 +75,9 @@ HubClient::HubClient(HubSettings settings, std::stop_token stop, Notice notice)
 
 void HubClient::check_online(const std::string& model) const {
   if (!settings_.offline) return;
-  fail<ModelLoadingError>(ErrorCode::io,
-                          "model {}: the hub cannot be asked, because {} is set; unset it, or pull where there is a network",
-                          quote(model), settings_.offline_variable);
+  fail<ModelLoadingError>(
+      ErrorCode::io, "model {}: the hub cannot be asked, because {} is set; unset it, or pull where there is a network",
+      quote(model), settings_.offline_variable);
 }
 
 std::string HubClient::content_url(const std::string& repository, const std::string& commit,
@@ -148,8 +151,8 @@ std::vector<HubFile> HubClient::tree(const std::string& repository, const std::s
   for (int page = 0; !url.empty(); page++) {
     if (page == kMostPages) fail<ModelLoadingError>(ErrorCode::overloaded, "{}: more than {} pages", url, kMostPages);
     std::string body;
-    const HttpResponse response = ask({.url = url, .timeout_s = settings_.etag_timeout_s}, &body, kMostJsonBytes,
-                                      repository, commit, "");
+    const HttpResponse response =
+        ask({.url = url, .timeout_s = settings_.etag_timeout_s}, &body, kMostJsonBytes, repository, commit, "");
     const Json answer = parse_answer(body, url);
     for (const Json& entry : answer.elements()) {
       if (entry.at("type").string() != "file") continue;
@@ -167,8 +170,8 @@ std::vector<HubFile> HubClient::tree(const std::string& repository, const std::s
 
 HubFile HubClient::metadata(const std::string& repository, const std::string& commit, const std::string& name) {
   const std::string url = content_url(repository, commit, name);
-  const HttpResponse response = ask({.url = url, .head = true, .timeout_s = settings_.etag_timeout_s}, nullptr, 0,
-                                    repository, commit, name);
+  const HttpResponse response =
+      ask({.url = url, .head = true, .timeout_s = settings_.etag_timeout_s}, nullptr, 0, repository, commit, name);
   if (response.header("x-repo-commit") != commit) no_hub(url, "X-Repo-Commit of that commit");
   const std::string linked = response.header("x-linked-etag");
   HubFile file{.name = name, .etag = parse_etag(linked.empty() ? response.header("etag") : linked)};
@@ -216,25 +219,27 @@ void HubClient::refuse(const HttpResponse& response, const std::string& url, con
   const int status = response.status;
   const bool known = !settings_.token.empty();
   if (code == "RevisionNotFound") {
-    fail<ModelLoadingError>(ErrorCode::not_found, "{}: {} has no revision {}; see {}/{}/tree/main for what it has", endpoint,
-                            repository, quote(revision), endpoint, repository);
+    fail<ModelLoadingError>(ErrorCode::not_found, "{}: {} has no revision {}; see {}/{}/tree/main for what it has",
+                            endpoint, repository, quote(revision), endpoint, repository);
   }
   if (code == "EntryNotFound") {
     fail<ModelLoadingError>(ErrorCode::not_found, "{}: {} has no file {} in revision {}", endpoint, repository,
                             quote(name), quote(revision));
   }
   if (code == "GatedRepo") {
-    fail<ModelLoadingError>(ErrorCode::io, "{}: {} is gated (status {}): accept its conditions at {}/{}, and {}", endpoint,
-                            repository, status, endpoint, repository,
+    fail<ModelLoadingError>(ErrorCode::io, "{}: {} is gated (status {}): accept its conditions at {}/{}, and {}",
+                            endpoint, repository, status, endpoint, repository,
                             known ? "use a token of that account" : "set HF_TOKEN to a token of that account");
   }
   if (status == 401 && response.header("x-error-message").find("Invalid credentials") != std::string::npos) {
-    fail<ModelLoadingError>(ErrorCode::io, "{}: the token is not accepted; check HF_TOKEN, or log in again with \"hf auth login\"",
+    fail<ModelLoadingError>(ErrorCode::io,
+                            "{}: the token is not accepted; check HF_TOKEN, or log in again with \"hf auth login\"",
                             endpoint);
   }
   if (code == "RepoNotFound" || status == 401) {
-    fail<ModelLoadingError>(ErrorCode::not_found, "{}: there is no repository {}, or it is private (status {}); check the name, {}",
-                            endpoint, repository, status,
+    fail<ModelLoadingError>(ErrorCode::not_found,
+                            "{}: there is no repository {}, or it is private (status {}); check the name, {}", endpoint,
+                            repository, status,
                             known ? "or use a token that may read it" : "or set HF_TOKEN to a token that may read it");
   }
   if (status == 403) {
@@ -250,7 +255,8 @@ void HubClient::refuse(const HttpResponse& response, const std::string& url, con
                             response.retry_after_s ? fmt::format("in {} seconds", *response.retry_after_s) : "later");
   }
   if (may_pass(response)) {
-    fail<ModelLoadingError>(ErrorCode::io, "{}: the server has trouble (status {}); try again later, what is there is kept",
+    fail<ModelLoadingError>(ErrorCode::io,
+                            "{}: the server has trouble (status {}); try again later, what is there is kept",
                             shown_url(url), status);
   }
   fail<ModelLoadingError>(ErrorCode::io, "{}: unexpected status {}{}", shown_url(url), status, server_says(response));
@@ -265,8 +271,9 @@ void HubClient::refuse(const NetworkFailure& failure, const std::string& url) co
       hint = "check the network, and HF_ENDPOINT and the proxy's variables, if they are set";
       break;
     case Kind::tls:
-      hint = "the server's certificate cannot be trusted: check the system's clock and certificates, and whether a proxy "
-             "stands between (SSL_CERT_FILE may name its certificate)";
+      hint =
+          "the server's certificate cannot be trusted: check the system's clock and certificates, and whether a proxy "
+          "stands between (SSL_CERT_FILE may name its certificate)";
       break;
     case Kind::silence:
       hint = "try again; HF_HUB_DOWNLOAD_TIMEOUT and HF_HUB_ETAG_TIMEOUT give it more seconds";

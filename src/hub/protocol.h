@@ -52,8 +52,8 @@ class Attempts {
 
 // One connection to the hub, and to the storage hosts that it redirects to. Answers that the hub does not give (access,
 // no such thing, trouble of its own) and a network that does not work are ModelLoadingError: not_found, or io; those
-// that may pass are tried again first. Every call throws EmbeddingGenerationError (cancelled) after a stop. The token is
-// sent to the endpoint's scheme, host and port alone.
+// that may pass are tried again first. Every call throws EmbeddingGenerationError (cancelled) after a stop. The token
+// is sent to the endpoint's scheme, host and port alone.
 class HubClient {
  public:
   HubClient(HubSettings settings, std::stop_token stop, Notice notice);
@@ -76,8 +76,8 @@ class HubClient {
                       size_t limit_bytes);
 
   // One try to get a file's content from `from` on: through the hub's redirects to whoever has it. The reader gets the
-  // body of a 2xx response only. Throws NetworkFailure, what the reader throws, and ModelLoadingError for an answer that
-  // will not get better.
+  // body of a 2xx response only. Throws NetworkFailure, what the reader throws, and ModelLoadingError for an answer
+  // that will not get better.
   HttpResponse open_content(const std::string& repository, const std::string& commit, const std::string& name,
                             uint64_t from, const BodyReader& reader);
   // Whether another try may help.

@@ -27,7 +27,8 @@ namespace {
 RepositoryName wanted(const PullOptions& options) {
   const auto named = parse_repository_name(options.model);
   if (!named) {
-    fail<InvalidInputError>(ErrorCode::invalid_input, "pull {}: expected org/name or org/name@revision", quote(options.model));
+    fail<InvalidInputError>(ErrorCode::invalid_input, "pull {}: expected org/name or org/name@revision",
+                            quote(options.model));
   }
   if (options.latest && !named->revision.empty()) {
     fail<InvalidInputError>(ErrorCode::invalid_input, "pull {}: a revision and the latest one exclude each other",
@@ -71,7 +72,8 @@ class Pull {
     const bool main_is_pinned = pinned && main.commit == asked;
     const HubRevision revision = main_is_pinned ? main : hub_.revision(named_.repository, asked);
     if (is_full_commit(asked) && revision.commit != asked) {
-      fail<ModelLoadingError>(ErrorCode::corrupt, "{}: asked for revision {}, the hub answers with {}; check HF_ENDPOINT",
+      fail<ModelLoadingError>(ErrorCode::corrupt,
+                              "{}: asked for revision {}, the hub answers with {}; check HF_ENDPOINT",
                               settings_.endpoint, asked, revision.commit);
     }
     fetch_all(revision);
@@ -96,8 +98,9 @@ class Pull {
 
   void write_main(const HubRevision& main, const std::string& pinned) {
     if (main.commit == pinned) return cache_.write_reference("main", pinned);
-    hub_.notice(fmt::format("{}: this is the revision that bgem3 is tested with, {}; main is {} now, and --latest pulls it",
-                            named_.repository, pinned, main.commit));
+    hub_.notice(
+        fmt::format("{}: this is the revision that bgem3 is tested with, {}; main is {} now, and --latest pulls it",
+                    named_.repository, pinned, main.commit));
   }
 
   std::string published(const std::string& commit, const std::string& name) const {
@@ -166,7 +169,8 @@ class Pull {
   }
 
   bool is_fetched(const std::string& name) const {
-    return std::any_of(result_.files.begin(), result_.files.end(), [&](const PulledFile& file) { return file.name == name; });
+    return std::any_of(result_.files.begin(), result_.files.end(),
+                       [&](const PulledFile& file) { return file.name == name; });
   }
 
   HubFile describe(const std::string& commit, const std::string& name) {

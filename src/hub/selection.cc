@@ -17,10 +17,11 @@ Selection select_files(const std::string& repository, const HubRevision& revisio
   Selection selection;
   const auto where = [&](const std::string& name) { return fmt::format("{}: {}", repository, name); };
   const auto lacks = [&](const std::string& what) {
-    fail<ModelLoadingError>(ErrorCode::not_found,
-                            "{}: revision {} has no {}; bgem3 runs models with tokenizer.json and weights as safetensors or "
-                            "pytorch_model.bin",
-                            repository, revision.commit, what);
+    fail<ModelLoadingError>(
+        ErrorCode::not_found,
+        "{}: revision {} has no {}; bgem3 runs models with tokenizer.json and weights as safetensors or "
+        "pytorch_model.bin",
+        repository, revision.commit, what);
   };
   const auto take = [&](std::vector<std::string>& list, const std::string& name) {
     const bool there = revision.has(name);
@@ -28,7 +29,8 @@ Selection select_files(const std::string& repository, const HubRevision& revisio
     return there;
   };
 
-  for (const char* name : kTextFiles) take(name == std::string("tokenizer.json") ? selection.content : selection.configuration, name);
+  for (const char* name : kTextFiles)
+    take(name == std::string("tokenizer.json") ? selection.content : selection.configuration, name);
   for (const char* needed : {"config.json", "tokenizer.json"}) {
     if (!revision.has(needed)) lacks(needed);
   }
@@ -42,7 +44,8 @@ Selection select_files(const std::string& repository, const HubRevision& revisio
   if (take(selection.content, kSafetensorsFile)) return selection;
   if (take(selection.configuration, kSafetensorsIndexFile)) {
     std::set<std::string> shards;
-    for (const auto& [tensor, shard] : parse_safetensors_index(read(kSafetensorsIndexFile), where(kSafetensorsIndexFile)))
+    for (const auto& [tensor, shard] :
+         parse_safetensors_index(read(kSafetensorsIndexFile), where(kSafetensorsIndexFile)))
       shards.insert(shard);
     for (const std::string& shard : shards) {
       if (!take(selection.content, shard)) lacks(shard);

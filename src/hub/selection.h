@@ -10,9 +10,10 @@
 namespace bgem3 {
 
 struct Selection {
-  std::vector<std::string> configuration;  // small JSON: what read_config and read_prompts look at, and an index of shards
-  std::vector<std::string> content;        // tokenizer.json, heads, weights
-  std::vector<std::string> absent;         // names that bgem3 looks for and the revision does not have
+  std::vector<std::string>
+      configuration;                 // small JSON: what read_config and read_prompts look at, and an index of shards
+  std::vector<std::string> content;  // tokenizer.json, heads, weights
+  std::vector<std::string> absent;   // names that bgem3 looks for and the revision does not have
 };
 
 // The same choice as find_model makes among files that are there. `read` gives the text of modules.json or of an index.

@@ -38,7 +38,8 @@ std::string endpoint_of(std::string endpoint) {
                     std::all_of(endpoint.begin(), endpoint.end(), [](char c) { return c > 0x20 && c < 0x7F; });
   if (!good) {
     fail<InvalidInputError>(ErrorCode::invalid_input,
-                            "HF_ENDPOINT: expected an address such as https://huggingface.co, found {}", quote(endpoint));
+                            "HF_ENDPOINT: expected an address such as https://huggingface.co, found {}",
+                            quote(endpoint));
   }
   return endpoint;
 }
@@ -49,7 +50,8 @@ std::string token_of(std::string text, const std::string& source) {
   text.erase(text.find_last_not_of(kSpace) + 1);
   // It goes into a header as it is.
   if (!std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; })) {
-    fail<InvalidInputError>(ErrorCode::invalid_input, "{}: expected a token of one line of ASCII without spaces", source);
+    fail<InvalidInputError>(ErrorCode::invalid_input, "{}: expected a token of one line of ASCII without spaces",
+                            source);
   }
   return text;
 }

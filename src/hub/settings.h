@@ -11,12 +11,12 @@ struct HubSettings {
   std::string endpoint = "https://huggingface.co";  // no '/' at the end
   std::string token;                                // empty: none
   bool offline = false;
-  std::string offline_variable;     // the one that says so
-  long etag_timeout_s = 10;         // of a connection, and of silence, when facts about a file are asked for
-  long download_timeout_s = 10;     // the same of its content
-  bool symlinks = true;             // snapshots are links to blobs
-  std::string certificates;         // a file of those to trust; empty: the system's
-  std::string cache;                // the folder of the cache; empty if the environment names none
+  std::string offline_variable;  // the one that says so
+  long etag_timeout_s = 10;      // of a connection, and of silence, when facts about a file are asked for
+  long download_timeout_s = 10;  // the same of its content
+  bool symlinks = true;          // snapshots are links to blobs
+  std::string certificates;      // a file of those to trust; empty: the system's
+  std::string cache;             // the folder of the cache; empty if the environment names none
 };
 
 // By the rules of huggingface_hub. Reads the token's file. Throws InvalidInputError for a value that cannot be used, by

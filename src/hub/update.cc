@@ -45,7 +45,8 @@ const char* to_string(UpdateStatus status) {
 UpdateCheck check_for_update(const std::string& repository, std::stop_token stop) {
   const auto named = parse_repository_name(repository);
   if (!named || !named->revision.empty()) {
-    fail<InvalidInputError>(ErrorCode::invalid_input, "check {}: expected org/name, without a revision", quote(repository));
+    fail<InvalidInputError>(ErrorCode::invalid_input, "check {}: expected org/name, without a revision",
+                            quote(repository));
   }
   const CacheEnvironment environment = read_environment();
   HubClient hub(read_settings(read_hub_environment(), environment), stop, {});
@@ -58,7 +59,7 @@ UpdateCheck check_for_update(const std::string& repository, std::stop_token stop
   check.repository = repository;
   check.installed = installed.revision;
   check.latest = latest.commit;
-  check.status = installed.revision.empty()           ? UpdateStatus::not_installed
+  check.status = installed.revision.empty()            ? UpdateStatus::not_installed
                  : installed.revision == latest.commit ? UpdateStatus::up_to_date
                                                        : UpdateStatus::update_available;
   if (check.status == UpdateStatus::up_to_date) return check;
@@ -99,7 +100,8 @@ UpdateCheck check_for_update(const std::string& repository, std::stop_token stop
     if (!is_file(cache.blob_path(file.etag))) check.download_bytes += file.size_bytes;
   }
   for (const ModelFile& file : installed.files) {
-    if (check.compatible && !names.contains(file.name)) check.changes.push_back({file.name, part_of(file.name), "removed"});
+    if (check.compatible && !names.contains(file.name))
+      check.changes.push_back({file.name, part_of(file.name), "removed"});
   }
   return check;
 }

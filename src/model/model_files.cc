@@ -84,11 +84,12 @@ ModelFiles list_files(std::string name, std::string folder, std::string revision
   }
   add_weights(files, missing);
   if (!missing.empty()) {
-    fail<ModelLoadingError>(ErrorCode::not_found, "model {}: missing {}; looked in {}; {}", quote(files.name),
-                            fmt::join(missing, ", "), files.folder,
-                            files.revision.empty()
-                                ? "give a folder with all files of the model"
-                                : fmt::format("complete the download with \"bgem3 pull {}\" or \"hf download\"", files.name));
+    fail<ModelLoadingError>(
+        ErrorCode::not_found, "model {}: missing {}; looked in {}; {}", quote(files.name), fmt::join(missing, ", "),
+        files.folder,
+        files.revision.empty()
+            ? "give a folder with all files of the model"
+            : fmt::format("complete the download with \"bgem3 pull {}\" or \"hf download\"", files.name));
   }
   return files;
 }

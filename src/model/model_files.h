@@ -103,11 +103,11 @@ struct ModelFiles {
 };
 
 // Finds a model: `name` is a folder, or org/name[@revision] in the Hugging Face cache (a folder on disk wins; the
-// default revision is main, and of BAAI/bge-m3 the pinned commit where the cache knows no main; a revision is a branch, a
-// tag or a full commit). Weights are model.safetensors, else the
-// shards of model.safetensors.index.json, else pytorch_model.bin. Throws ModelLoadingError: not_found with every
-// missing file and every place that was looked at; corrupt (an index or modules.json that cannot be followed);
-// unsupported (a sharded pytorch_model.bin); InvalidInputError for a name that is neither.
+// default revision is main, and of BAAI/bge-m3 the pinned commit where the cache knows no main; a revision is a branch,
+// a tag or a full commit). Weights are model.safetensors, else the shards of model.safetensors.index.json, else
+// pytorch_model.bin. Throws ModelLoadingError: not_found with every missing file and every place that was looked at;
+// corrupt (an index or modules.json that cannot be followed); unsupported (a sharded pytorch_model.bin);
+// InvalidInputError for a name that is neither.
 ModelFiles find_model(const std::string& name, const CacheEnvironment& environment = read_environment());
 
 // The same for a folder that is already known.

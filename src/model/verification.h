@@ -13,7 +13,8 @@ namespace bgem3 {
 // known here, for any other "main".
 std::string pinned_revision(std::string_view repository);
 
-// The published SHA-256 of a file of that commit, or of another one of bge-m3 that is listed here; empty if there is none.
+// The published SHA-256 of a file of that commit, or of another one of bge-m3 that is listed here; empty if there is
+// none.
 std::string_view published_sha256(std::string_view commit, std::string_view name);
 
 // What a file was compared with, and what came of it.
