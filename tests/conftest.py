@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fake_hub import FakeHub, HubUser
 from support import ROOT, Program
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -93,3 +94,18 @@ def minilm() -> Path:
     if fetched.returncode != 0:
         pytest.skip(f"MiniLM is not at hand: {fetched.stderr.strip()}")
     return ROOT / "build/models/all-MiniLM-L6-v2"
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    """A Hugging Face hub of this test alone, without repositories."""
+    with FakeHub() as running:
+        yield running
+
+
+@pytest.fixture
+def user(hub: FakeHub, program: Program, tmp_path: Path) -> HubUser:
+    """Somebody with an empty cache who sees that hub."""
+    home = tmp_path / "user"
+    home.mkdir()
+    return HubUser(hub, program, home)

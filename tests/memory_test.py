@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from make_model import ModelSpec
-from support import Program, jsonl
+from support import Program, jsonl, run_measured
 
 MIB = 1 << 20
 # Wide, so that workspaces weigh more than the program: about 20 KiB a token.
@@ -19,27 +17,10 @@ SPEC = ModelSpec(layers=2, hidden=512, heads=8, ffn=2048)
 MakeModel = Callable[[ModelSpec], Path]
 
 
-# A child counts the memory of the process it was forked from: a small process stands between, and reports.
-LAUNCHER = """
-import os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-_, status, usage = os.wait4(process.pid, 0)
-print(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024)
-"""
-
-
-def run_measured(program: Program, *arguments: object, stdin: str) -> tuple[int, str, int]:
-    """Exit code, standard error, and the largest resident memory in bytes of one run."""
-    result = subprocess.run(
-        [sys.executable, "-c", LAUNCHER, program.path, *map(str, arguments)],
-        input=stdin, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    code, peak_bytes = map(int, result.stdout.split())
-    return code, result.stderr, peak_bytes
-
-
 def needed_bytes(program: Program, folder: Path) -> int:
-    code, message, _ = run_measured(program, "embed", "-", "--model", folder, "--max-memory", "1M", stdin=jsonl(["a"]))
+    code, message, _ = run_measured(
+        program.path, "embed", "-", "--model", folder, "--max-memory", "1M", stdin=jsonl(["a"])
+    )
     assert code != 0
     assert str(MIB) in message, message  # what was allowed
     return int(message.split("this process needs ")[1].split(":")[0])
@@ -58,7 +39,7 @@ def test_the_ceiling_holds_and_changes_no_bit(program: Program, model_folder: Ma
     ceiling = needed_bytes(program, folder) + 4 * MIB + room  # what it needs varies a little
     flags = ["--max-length", 512, "--max-memory", ceiling]
     code, message, peak = run_measured(
-        program, "embed", "-", "--model", folder, "--input-format", "jsonl", *flags, stdin=jsonl(texts)
+        program.path, "embed", "-", "--model", folder, "--input-format", "jsonl", *flags, stdin=jsonl(texts)
     )
     assert code == 0, message
     assert peak <= ceiling

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden"
+
+
+# A child counts the memory of the process it was forked from: a small process stands between, and reports.
+LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024)
+"""
+
+
+def run_measured(*command: object, stdin: str = "", env: Mapping[str, str] | None = None) -> tuple[int, str, int]:
+    """Exit code, standard error, and the largest resident memory in bytes of one run."""
+    result = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, *map(str, command)],
+        input=stdin, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    code, peak_bytes = map(int, result.stdout.split())
+    return code, result.stderr, peak_bytes
 
 
 @dataclasses.dataclass(frozen=True)

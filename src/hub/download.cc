@@ -165,6 +165,7 @@ void receive(HubClient& hub, const Target& target, PartialFile& partial, Meter& 
   const std::string url = hub.content_url(target.repository, target.commit, name);
   Attempts attempts = hub.attempts();
   bool restarted = false;
+  uint64_t furthest = partial.size();  // bytes transferred again are no progress
   while (partial.size() < target.file.size_bytes) {
     bool begun = false;
     const BodyReader reader = [&](const HttpResponse& response, std::span<const std::byte> piece) {
@@ -172,7 +173,8 @@ void receive(HubClient& hub, const Target& target, PartialFile& partial, Meter& 
       begun = true;
       partial.append(piece);
       meter.transferred(piece.size());
-      attempts.progressed();
+      if (partial.size() > furthest) attempts.progressed();
+      furthest = std::max(furthest, partial.size());
     };
     try {
       const HttpResponse response = hub.open_content(target.repository, target.commit, name, partial.size(), reader);
@@ -193,7 +195,7 @@ void receive(HubClient& hub, const Target& target, PartialFile& partial, Meter& 
       }
       const std::string what = fmt::format("{}: status {}", name, response.status);
       if (hub.may_pass(response) && attempts.again(what, response.retry_after_s)) continue;
-      hub.refuse(response, url, target.repository, target.commit, name);
+      hub.refuse(response, target.repository, target.commit, name);
     } catch (const NetworkFailure& failure) {
       if (hub.may_pass(failure) && attempts.again(fmt::format("{}: {}", name, failure.what()))) continue;
       hub.refuse(failure, url);

@@ -241,6 +241,7 @@ HttpResponse HttpClient::perform(const HttpRequest& request, const BodyReader& b
     throw NetworkFailure(kind_of(code), detail[0] ? detail : curl_easy_strerror(code));
   }
   HttpResponse& response = transfer.response;
+  response.url = request.url;
   curl_off_t wait_s = 0;
   if (response.headers.contains("retry-after") && curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait_s) == CURLE_OK) {
     response.retry_after_s = static_cast<long>(wait_s);

@@ -25,6 +25,7 @@ struct HttpRequest {
 
 struct HttpResponse {
   int status = 0;
+  std::string url;                             // that answered
   std::map<std::string, std::string> headers;  // names in lower case; of equal names the last
   std::optional<long> retry_after_s;           // Retry-After, also where it is a date
   std::string location;                        // of a redirect, absolute; empty: none

@@ -124,7 +124,7 @@ HttpResponse HubClient::ask(const HttpRequest& request, std::string* body, size_
       if (response.status < 400) return response;
       const std::string what = fmt::format("{}: status {}", shown_url(request.url), response.status);
       if (may_pass(response) && tries.again(what, response.retry_after_s)) continue;
-      refuse(response, request.url, repository, revision, name);
+      refuse(response, repository, revision, name);
     } catch (const NetworkFailure& failure) {
       const std::string what = fmt::format("{}: {}", shown_url(request.url), failure.what());
       if (may_pass(failure) && tries.again(what)) continue;
@@ -207,17 +207,24 @@ bool HubClient::may_pass(const HttpResponse& response) {
 // A first contact that fails is a wrong address or no network, and better said at once.
 bool HubClient::may_pass(const NetworkFailure& failure) const {
   using Kind = NetworkFailure::Kind;
-  const bool no_contact = failure.kind() == Kind::name || failure.kind() == Kind::connection;
   if (failure.kind() == Kind::tls || failure.kind() == Kind::other) return false;
-  return reached_ || !no_contact;
+  return reached_ || failure.kind() == Kind::cut;
 }
 
-void HubClient::refuse(const HttpResponse& response, const std::string& url, const std::string& repository,
-                       const std::string& revision, const std::string& name) const {
+void HubClient::refuse(const HttpResponse& response, const std::string& repository, const std::string& revision,
+                       const std::string& name) const {
+  const std::string& url = response.url;
   const std::string code = response.header("x-error-code");
   const std::string& endpoint = settings_.endpoint;
   const int status = response.status;
   const bool known = !settings_.token.empty();
+  if (origin_of(url) != origin_ && !may_pass(response)) {
+    fail<ModelLoadingError>(
+        ErrorCode::io,
+        "{}: the storage that the hub names answers with status {}; try again, and check what stands "
+        "between, if it stays",
+        shown_url(url), status);
+  }
   if (code == "RevisionNotFound") {
     fail<ModelLoadingError>(ErrorCode::not_found, "{}: {} has no revision {}; see {}/{}/tree/main for what it has",
                             endpoint, repository, quote(revision), endpoint, repository);

@@ -84,8 +84,8 @@ class HubClient {
   static bool may_pass(const HttpResponse& response);
   bool may_pass(const NetworkFailure& failure) const;
   // Throws the ModelLoadingError for an answer, or for none, that is given up on.
-  [[noreturn]] void refuse(const HttpResponse& response, const std::string& url, const std::string& repository,
-                           const std::string& revision, const std::string& name) const;
+  [[noreturn]] void refuse(const HttpResponse& response, const std::string& repository, const std::string& revision,
+                           const std::string& name) const;
   [[noreturn]] void refuse(const NetworkFailure& failure, const std::string& url) const;
 
   std::string content_url(const std::string& repository, const std::string& commit, const std::string& name) const;

@@ -58,7 +58,7 @@ class Pull {
     if (is_full_commit(asked) && is_complete(asked)) {
       if (is_default && !settings_.offline && !cache_.has_reference("main")) {
         try {
-          write_main(hub_.revision(named_.repository, "main"), asked);
+          if (hub_.revision(named_.repository, "main").commit == asked) cache_.write_reference("main", asked);
         } catch (const ModelLoadingError&) {  // bgem3 finds the pinned commit without it
         }
       }
@@ -76,12 +76,14 @@ class Pull {
                               "{}: asked for revision {}, the hub answers with {}; check HF_ENDPOINT",
                               settings_.endpoint, asked, revision.commit);
     }
-    fetch_all(revision);
-    if (pinned) {
-      write_main(main, asked);
-    } else if (asked != revision.commit) {
-      cache_.write_reference(asked, revision.commit);
+    if (pinned && !main_is_pinned) {
+      hub_.notice(
+          fmt::format("{}: taking {}, the revision that bgem3 is tested with; main is {} now, and --latest pulls it",
+                      named_.repository, asked, main.commit));
     }
+    fetch_all(revision);
+    if (main_is_pinned) cache_.write_reference("main", asked);
+    if (asked != revision.commit) cache_.write_reference(asked, revision.commit);
     hashes_.remember();
     return std::move(result_);
   }
@@ -94,13 +96,6 @@ class Pull {
                               "HF_HOME, XDG_CACHE_HOME and HOME is set");
     }
     return settings.cache;
-  }
-
-  void write_main(const HubRevision& main, const std::string& pinned) {
-    if (main.commit == pinned) return cache_.write_reference("main", pinned);
-    hub_.notice(
-        fmt::format("{}: this is the revision that bgem3 is tested with, {}; main is {} now, and --latest pulls it",
-                    named_.repository, pinned, main.commit));
   }
 
   std::string published(const std::string& commit, const std::string& name) const {
