@@ -240,6 +240,21 @@ TEST(Arguments, History) {
   usage_error({"history", "calls.db", "--json", "--plot", "a.svg"});
 }
 
+TEST(Arguments, Pull) {
+  auto args = std::get<PullArguments>(parse({"pull"}));
+  EXPECT_EQ(args.model, "BAAI/bge-m3");
+  EXPECT_FALSE(args.latest || args.check || args.json || args.quiet);
+  args = std::get<PullArguments>(parse({"pull", "org/name@v1", "--json", "-q"}));
+  EXPECT_EQ(args.model, "org/name@v1");
+  EXPECT_TRUE(args.json && args.quiet);
+  EXPECT_TRUE(std::get<PullArguments>(parse({"pull", "--latest"})).latest);
+  EXPECT_TRUE(std::get<PullArguments>(parse({"pull", "--check"})).check);
+  EXPECT_TRUE(contains(usage_error({"pull", "--check", "--latest"}), "exclude each other"));
+  EXPECT_TRUE(std::get<EmbedArguments>(parse({"embed", "a", "--pull"})).pull);
+  EXPECT_TRUE(std::get<SearchArguments>(parse({"search", "a", "--query", "q", "--pull"})).pull);
+  EXPECT_FALSE(std::get<EmbedArguments>(parse({"embed", "a"})).pull);
+}
+
 TEST(Arguments, Verify) {
   const auto plain = std::get<VerifyArguments>(parse({"verify"}));
   EXPECT_EQ(plain.open.model, "BAAI/bge-m3");
@@ -303,7 +318,7 @@ TEST(Arguments, ErrorsNameTheOptionAndWhatItTakes) {
 
 TEST(Arguments, HelpBeginsWithExamples) {
   for (const char* command :
-       {"embed", "tokenize", "chunk", "info", "search", "history", "verify", "cache", "completion", "manual"}) {
+       {"embed", "tokenize", "chunk", "info", "search", "pull", "history", "verify", "cache", "completion", "manual"}) {
     const std::string help = std::get<ShowText>(parse({command, "--help"})).text;
     EXPECT_LT(help.find("Examples:"), help.find("Usage:")) << command;
     EXPECT_LT(help.find("Usage:"), help.find("Options:")) << command;

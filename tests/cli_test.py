@@ -49,7 +49,7 @@ def error_line(result: Any) -> str:
 # Usage
 
 
-COMMANDS = ("embed", "tokenize", "chunk", "info", "search", "history")
+COMMANDS = ("embed", "tokenize", "chunk", "info", "search", "pull", "history")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], *([command, "--help"] for command in COMMANDS)])
@@ -68,7 +68,7 @@ def test_version(program: Program) -> None:
     ("arguments", "part"),
     [
         ([], "subcommand"),
-        (["frobnicate"], "embed, tokenize, chunk, info, search, history"),
+        (["frobnicate"], "embed, tokenize, chunk, info, search, pull, history"),
         (["embed", "--frobnicate"], "--frobnicate"),
         (["embed", "--pooling", "max"], "cls|mean"),
         (["embed", "--dtype", "f8"], "f32|float32|bf16|bfloat16|int8"),

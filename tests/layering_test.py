@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "kernels": {"base"},
     "scoring": {"base", "kernels"},
     "model": {"base", "kernels"},
+    "hub": {"base", "model"},
     "encoder": {"base", "kernels", "model"},
     "embedder": {"base", "tokenizer", "chunker", "kernels", "model", "encoder"},
     "verify": {"base", "tokenizer", "kernels", "scoring", "model", "encoder", "embedder"},
@@ -37,6 +38,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "simdjson.h": {"base", "cli"},
     "openssl/": {"base"},
     "sqlite3.h": {"generator"},
+    "curl/": {"hub"},
     "CLI/": {"cli"},
     "archive": {"cli"},
     "immintrin.h": {"kernels"},
@@ -149,6 +151,10 @@ def test_environment_is_read_in_one_place() -> None:
         ("src/encoder/encoder.cc", '#include "embedder/scheduler.h"'),
         ("src/encoder/encoder_test.cc", '#include "tokenizer/utf8.h"'),
         ("src/embedder/embedder.cc", '#include "generator/cache.h"'),
+        ("src/embedder/embedder.cc", '#include "hub/protocol.h"'),
+        ("src/hub/pull.cc", '#include "encoder/encoder.h"'),
+        ("src/model/model_files.cc", "#include <curl/curl.h>"),
+        ("cli/pull.cc", "#include <curl/curl.h>"),
         ("src/embedder/embedder.cc", '#include "bgem3/no_such_header.h"'),
         ("src/embedder/open.cc", '#include "verify/checks.h"'),
         ("src/verify/verify.cc", '#include "generator/impl.h"'),
@@ -191,3 +197,11 @@ def test_words_and_allowed_calls_are_no_forbidden_calls() -> None:
     assert not list(call_errors("src/encoder/encoder.cc", code))
     assert not list(call_errors(ENVIRONMENT_READER, 'std::getenv("HF_HOME");'))
     assert list(call_errors("src/model/config.cc", 'std::getenv("HF_HOME");'))
+
+
+def test_only_the_program_links_the_network_client() -> None:
+    """src/hub, and libcurl with it, are no part of the library and of the Python module."""
+    library = [file.read_text() for file in (ROOT / "src").rglob("CMakeLists.txt") if file.parent.name != "hub"]
+    library += [(ROOT / "python/CMakeLists.txt").read_text()]
+    assert not any("hub" in text.lower() or "curl" in text.lower() for text in library)
+    assert "bgem3_hub" not in (ROOT / "CMakeLists.txt").read_text()

@@ -16,5 +16,13 @@ TEST(WeakHashes, EqualThePublishedExamples) {
   EXPECT_EQ(sha1_hex(bytes("abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
 }
 
+TEST(WeakHashes, Sha1OfPiecesIsThatOfAll) {
+  Sha1 pieces;
+  pieces.add(bytes("a"));
+  pieces.add({});
+  pieces.add(bytes("bc"));
+  EXPECT_EQ(pieces.hex(), sha1_hex(bytes("abc")));
+}
+
 }  // namespace
 }  // namespace bgem3

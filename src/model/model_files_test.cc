@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "model/test_files.h"
+#include "model/verification.h"
 
 namespace bgem3 {
 namespace {
@@ -203,6 +204,45 @@ TEST(FindModel, SaysWhereItLookedInTheCache) {
   cache.write(repository + "refs/gone", "0000000000000000000000000000000000000000");
   EXPECT_EQ(find_error(cache, "org/name@gone").code, ErrorCode::not_found);
   EXPECT_TRUE(caught([] { find_model("org/name", {}); }).says("none of HF_HUB_CACHE"));
+}
+
+TEST(FindModel, OfBgeM3ThePinnedCommitWhereTheCacheKnowsNoMain) {
+  const TemporaryFolder cache;
+  const std::string repository = "models--BAAI--bge-m3/";
+  const std::string pinned = pinned_revision("BAAI/bge-m3");
+  EXPECT_EQ(pinned, kCommit);
+  EXPECT_EQ(pinned_revision("org/name"), "main");
+  write_model(cache, repository + "snapshots/" + pinned + "/");
+  EXPECT_EQ(find_in(cache, "BAAI/bge-m3").revision, pinned);
+  EXPECT_EQ(find_error(cache, "BAAI/bge-m3@main").code, ErrorCode::not_found);
+  // What the cache calls main wins.
+  const std::string other = "0000000000000000000000000000000000000002";
+  write_model(cache, repository + "snapshots/" + other + "/");
+  cache.write(repository + "refs/main", other);
+  EXPECT_EQ(find_in(cache, "BAAI/bge-m3").revision, other);
+}
+
+TEST(FindModel, NamesTheCommandThatDownloads) {
+  const TemporaryFolder cache;
+  write_cache(cache);
+  EXPECT_TRUE(find_error(cache, "org/other").says("bgem3 pull org/other"));
+  EXPECT_TRUE(find_error(cache, "org/name@v2").says("bgem3 pull org/name@v2"));
+}
+
+TEST(RepositoryNames, ParseAndBecomeFolders) {
+  const auto named = parse_repository_name("BAAI/bge-m3@refs/pr/130");
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->repository, "BAAI/bge-m3");
+  EXPECT_EQ(named->revision, "refs/pr/130");
+  EXPECT_EQ(parse_repository_name("name")->revision, "");
+  for (const char* wrong : {"", "a/b/c", "org/name@", "org/name@../x", "/org", "./x", "org/na me"}) {
+    EXPECT_FALSE(parse_repository_name(wrong)) << wrong;
+  }
+  EXPECT_EQ(repository_folder_name("BAAI/bge-m3"), "models--BAAI--bge-m3");
+  EXPECT_EQ(repository_folder_name("gpt2"), "models--gpt2");
+  EXPECT_TRUE(is_full_commit(kCommit));
+  EXPECT_FALSE(is_full_commit("5617a9f"));
+  EXPECT_FALSE(is_full_commit("5617A9F61B028005A4858FDAC845DB406AEFB181"));
 }
 
 TEST(FindModel, RefusesNamesThatAreNone) {

@@ -136,5 +136,17 @@ TEST_F(VerificationTest, AVerdictHasWhatWasExpectedAndFound) {
   EXPECT_EQ(verdict(true).source, "");
 }
 
+TEST(PublishedSha256, OfTheListedRevisionsOnly) {
+  const std::string pinned = pinned_revision("BAAI/bge-m3");
+  const std::string with_safetensors = "9a0624b896d81da7492a910ffa53731274b6cf3d";
+  EXPECT_EQ(published_sha256(pinned, "config.json"),
+            "26159e7ad065073448460117eb24b7a4572f6f4e78eadff65dc0a11c052449fa");
+  EXPECT_EQ(published_sha256(with_safetensors, "config.json"), published_sha256(pinned, "config.json"));
+  EXPECT_EQ(published_sha256(pinned, "model.safetensors"), "");
+  EXPECT_NE(published_sha256(with_safetensors, "model.safetensors"), "");
+  EXPECT_EQ(published_sha256(pinned, "README.md"), "");
+  EXPECT_EQ(published_sha256("main", "config.json"), "");
+}
+
 }  // namespace
 }  // namespace bgem3
