@@ -4,8 +4,8 @@
     bench/pull.py                       # 2 GB, three times each in turns
     bench/pull.py --gigabytes 0.2 --binary build/dev/cli/bgem3
 
-curl stores the bytes and does nothing else; a pull hashes them (SHA-256), waits for the disk and publishes. The hub is
-tests/fake_hub.py, whose storage sends from the page cache. Needs curl.
+curl stores the bytes and does nothing else; a pull hashes them (SHA-256) too, waits for the disk and publishes, as is
+done by hand in the row between. The hub is tests/fake_hub.py, whose storage sends from the page cache. Needs curl.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 
 from fake_hub import FakeHub, HubFile  # noqa: E402
 from make_model import ModelSpec, write_model  # noqa: E402
-from support import run_measured  # noqa: E402
+from support import Measured, run_measured  # noqa: E402
 
 BLOCK = 1 << 24
 
@@ -43,15 +43,14 @@ def write_random(path: Path, size_bytes: int) -> str:
     return sha256.hexdigest()
 
 
-def timed(*command: object, env: dict[str, str] | None = None) -> tuple[float, float]:
-    """Seconds and peak MB of one run."""
+def timed(*command: object, env: dict[str, str] | None = None) -> tuple[float, Measured]:
+    """Seconds of one run, and what else it took."""
     os.sync()
     begin = time.perf_counter()
-    code, said, peak_bytes = run_measured(*command, env=env)
-    seconds = time.perf_counter() - begin
-    if code != 0:
-        sys.exit(f"{command[0]}: exit {code}: {said}")
-    return seconds, peak_bytes / 1e6
+    run = run_measured(*command, env=env)
+    if run.code != 0:
+        sys.exit(f"{command[0]}: exit {run.code}: {run.said}")
+    return time.perf_counter() - begin, run
 
 
 def main() -> None:
@@ -69,17 +68,25 @@ def main() -> None:
         next(iter(repository.commits.values()))["model.safetensors"] = weights
         own = {"HF_ENDPOINT": hub.endpoint, "HOME": str(folder), "HF_HOME": str(folder / "user")}
         environment = {**os.environ, **own, "BGEM3_CACHE_DIR": str(folder / "packed")}
-        results: dict[str, list[tuple[float, float]]] = {"curl": [], "pull": []}
+        source, copy = f"{hub.storage}/blobs/{weights.sha256}", folder / "copy"
+        results: dict[str, list[tuple[float, Measured]]] = {"curl": [], "curl, sha256sum, sync": [], "pull": []}
         for _ in range(arguments.runs):
-            source = f"{hub.storage}/blobs/{weights.sha256}"
-            results["curl"].append(timed("curl", "-sS", "-o", folder / "copy", source))
-            (folder / "copy").unlink()
+            results["curl"].append(timed("curl", "-sS", "-o", copy, source))
+            copy.unlink()
+            by_hand = f"curl -sS -o {copy} '{source}' && sha256sum {copy} && sync {copy}"
+            results["curl, sha256sum, sync"].append(timed("sh", "-c", by_hand))
+            copy.unlink()
             results["pull"].append(timed(arguments.binary.resolve(), "pull", "org/model", "--quiet", env=environment))
             shutil.rmtree(folder / "user")
         for what, runs in results.items():
-            seconds = statistics.median(run[0] for run in runs)
-            figures = {"seconds": [round(run[0], 2) for run in runs], "MB/s": round(size_bytes / 1e6 / seconds)}
-            print(json.dumps({"what": what, **figures, "peak MB": round(max(run[1] for run in runs), 1)}))
+            seconds = statistics.median(seconds for seconds, _ in runs)
+            figures = {
+                "seconds": [round(seconds, 2) for seconds, _ in runs],
+                "MB/s": round(size_bytes / 1e6 / seconds),
+                "CPU seconds": round(statistics.median(run.cpu_seconds for _, run in runs), 2),
+                "peak MB": round(max(run.peak_bytes for _, run in runs) / 1e6, 1),
+            }
+            print(json.dumps({"what": what, **figures}))
 
 
 if __name__ == "__main__":

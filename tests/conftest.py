@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_hub import FakeHub, HubUser
+from fake_hub import NOT_READ, FakeHub, HubUser
 from support import ROOT, Program
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -109,3 +109,11 @@ def user(hub: FakeHub, program: Program, tmp_path: Path) -> HubUser:
     home = tmp_path / "user"
     home.mkdir()
     return HubUser(hub, program, home)
+
+
+@pytest.fixture(scope="session")
+def hub_files(model_folder: Callable[[ModelSpec], Path]) -> dict[str, bytes]:
+    """A repository's files: a whole small model, and what bgem3 does not read."""
+    folder = model_folder(ModelSpec())
+    read = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {**read, **{name: f"not for bgem3: {name}".encode() for name in NOT_READ}}

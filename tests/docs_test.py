@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_hub import FakeHub, HubUser
 from make_model import ModelSpec
 from support import ROOT, Program
 
@@ -44,9 +45,11 @@ def test_shell_block(
     prefix: Path,
     minilm: Path,
     model_folder: Callable[[ModelSpec], Path],
+    hub: FakeHub,
     tmp_path: Path,
 ) -> None:
-    """Runs where bgem3 is installed, in a folder that has the program, the models and the examples as the pages say."""
+    """Runs where bgem3 is installed, in a folder that has the program, the models and the examples as the pages say,
+    beside a hub that has the small real model."""
     lines = [line for line in text.splitlines() if line.strip()]
     if all(line.startswith(("make", "build/dev/src/", "cmake ")) for line in lines):
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -64,9 +67,10 @@ def test_shell_block(
     (tmp_path / "build/models/tiny").symlink_to(model_folder(ModelSpec()))
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     python = Path(sys.executable).parent  # which has NumPy
+    if "bgem3 pull" in text:
+        hub.add_folder("sentence-transformers/all-MiniLM-L6-v2", minilm)
     environment = {
-        **os.environ,
-        "HOME": str(tmp_path),
+        **HubUser(hub, program, tmp_path).environment(),
         "PATH": f"{python}:{prefix / 'bin'}:{os.environ['PATH']}",
         "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
         "LD_LIBRARY_PATH": str(prefix / "lib"),

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -26,6 +27,8 @@ from typing import Any
 from support import Program
 
 CHUNK = 1 << 16
+# Files of a repository that bgem3 has no use for.
+NOT_READ = ["README.md", "onnx/model.onnx", "pytorch_model.bin", "special_tokens_map.json", "flax_model.msgpack"]
 
 
 def git_sha1(content: bytes) -> str:
@@ -35,6 +38,18 @@ def git_sha1(content: bytes) -> str:
 def commit_of(number: int) -> str:
     """A commit that no repository has."""
     return f"{number:040x}"
+
+
+def tree(folder: Path) -> dict[str, Any]:
+    """Every file and link below a folder, with its content, target and mode."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = os.readlink(path)
+        elif path.is_file():
+            found[name] = (path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
+    return found
 
 
 @dataclasses.dataclass

@@ -18,7 +18,7 @@ MakeModel = Callable[[ModelSpec], Path]
 
 
 def needed_bytes(program: Program, folder: Path) -> int:
-    code, message, _ = run_measured(
+    code, message, *_ = run_measured(
         program.path, "embed", "-", "--model", folder, "--max-memory", "1M", stdin=jsonl(["a"])
     )
     assert code != 0
@@ -38,7 +38,7 @@ def test_the_ceiling_holds_and_changes_no_bit(program: Program, model_folder: Ma
     program.embed_bytes(folder, texts[:1])  # the packed file is there from here on
     ceiling = needed_bytes(program, folder) + 4 * MIB + room  # what it needs varies a little
     flags = ["--max-length", 512, "--max-memory", ceiling]
-    code, message, peak = run_measured(
+    code, message, peak, _ = run_measured(
         program.path, "embed", "-", "--model", folder, "--input-format", "jsonl", *flags, stdin=jsonl(texts)
     )
     assert code == 0, message

@@ -1,54 +1,29 @@
-"""`bgem3 pull` when all goes well: what it fetches, where it puts it, and that huggingface_hub agrees, both ways.
+"""`bgem3 pull` when all goes well: what it fetches, the token, --check, the offer of other commands.
 
-What may go wrong is in pull_faults_test.py. The hub is tests/fake_hub.py.
+huggingface_hub beside it is in pull_interop_test.py, what may go wrong in pull_faults_test.py; the hub is fake_hub.py.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pty
 import re
-import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from fake_hub import FakeHub, HubFile, HubUser, commit_of
+from fake_hub import NOT_READ, FakeHub, HubUser, commit_of, tree
 from make_model import ModelSpec
 from support import Program, run_measured
 
 PINNED = "5617a9f61b028005a4858fdac845db406aefb181"
-OTHER_FILES = ["README.md", "onnx/model.onnx", "pytorch_model.bin", "special_tokens_map.json", "flax_model.msgpack"]
 
 
 @pytest.fixture(scope="session")
 def model(model_folder: Callable[[ModelSpec], Path]) -> Path:
     return model_folder(ModelSpec())
-
-
-@pytest.fixture(scope="session")
-def files(model: Path) -> dict[str, bytes]:
-    """A repository's files: a whole small model, and what bgem3 does not read."""
-    read = {str(path.relative_to(model)): path.read_bytes() for path in sorted(model.rglob("*")) if path.is_file()}
-    return {**read, **{name: f"not for bgem3: {name}".encode() for name in OTHER_FILES}}
-
-
-def tree(folder: Path) -> dict[str, Any]:
-    """Every file and link below a folder, with its content, target and mode."""
-    found: dict[str, Any] = {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        if path.is_symlink():
-            found[name] = os.readlink(path)
-        elif path.is_file():
-            found[name] = (path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
-    return found
 
 
 # What is fetched
@@ -71,8 +46,8 @@ def test_a_pulled_model_embeds_as_its_folder(hub: FakeHub, user: HubUser, progra
     assert len(hub.requests) == asked
 
 
-def test_only_the_files_that_bgem3_reads(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    hub.add("org/model", files)
+def test_only_the_files_that_bgem3_reads(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
+    hub.add("org/model", hub_files)
     pulled = user.pull("org/model")
     names = [file["name"] for file in pulled["files"]]
     assert set(names) == {
@@ -81,8 +56,10 @@ def test_only_the_files_that_bgem3_reads(hub: FakeHub, user: HubUser, files: dic
         *("sparse_linear.pt", "colbert_linear.pt", "model.safetensors"),
     }
     assert names[-1] == "model.safetensors"
-    assert all(file["size_bytes"] == file["bytes_transferred"] == len(files[file["name"]]) for file in pulled["files"])
-    assert not hub.asked(path="|".join(map(re.escape, OTHER_FILES)))
+    assert all(
+        file["size_bytes"] == file["bytes_transferred"] == len(hub_files[file["name"]]) for file in pulled["files"]
+    )
+    assert not hub.asked(path="|".join(map(re.escape, NOT_READ)))
     absent = user.repository() / ".no_exist" / commit_of(1)
     assert sorted(path.name for path in absent.iterdir()) == [
         "sentence_roberta_config.json",
@@ -90,9 +67,9 @@ def test_only_the_files_that_bgem3_reads(hub: FakeHub, user: HubUser, files: dic
     ]
 
 
-def test_torch_weights_where_there_is_nothing_better(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    del (files := dict(files))["model.safetensors"]
-    hub.add("org/model", files)
+def test_torch_weights_where_there_is_nothing_better(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
+    del (hub_files := dict(hub_files))["model.safetensors"]
+    hub.add("org/model", hub_files)
     assert user.pull("org/model")["files"][-1]["name"] == "pytorch_model.bin"
 
 
@@ -107,9 +84,9 @@ def test_weights_in_shards(
     assert program.embed_bytes(snapshot, ["tide"]) == program.embed_bytes(folder, ["tide"])
 
 
-def test_revisions(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    repository = hub.add("org/model", files, commit=commit_of(1))
-    hub.add("org/model", {**files, "sparse_linear.pt": b"2"}, commit=commit_of(2))
+def test_revisions(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
+    repository = hub.add("org/model", hub_files, commit=commit_of(1))
+    hub.add("org/model", {**hub_files, "sparse_linear.pt": b"2"}, commit=commit_of(2))
     repository.refs |= {"refs/pr/130": commit_of(1), "v1": commit_of(1)}
     for revision, commit in (("refs/pr/130", 1), ("v1", 1), ("main", 2), (commit_of(1), 1)):
         assert user.pull(f"org/model@{revision}")["revision"] == commit_of(commit)
@@ -124,9 +101,9 @@ def test_revisions(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None
 
 
 def test_a_second_pull_transfers_nothing_and_a_commit_asks_nobody(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes]
+    hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]
 ) -> None:
-    hub.add("org/model", files)
+    hub.add("org/model", hub_files)
     user.pull("org/model")
     assert sum(file["bytes_transferred"] for file in user.pull("org/model")["files"]) == 0
     hub.requests.clear()
@@ -136,30 +113,30 @@ def test_a_second_pull_transfers_nothing_and_a_commit_asks_nobody(
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_a_damaged_file_is_fetched_again(hub: FakeHub, user: HubUser, files: dict[str, bytes], name: str) -> None:
-    hub.add("org/model", files)
+def test_a_damaged_file_is_fetched_again(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes], name: str) -> None:
+    hub.add("org/model", hub_files)
     user.pull("org/model")
     path = user.repository() / "snapshots" / commit_of(1) / name
-    content = bytearray(files[name])
+    content = bytearray(hub_files[name])
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     pulled = user.pull(f"org/model@{commit_of(1)}")
     assert {file["name"] for file in pulled["files"] if file["bytes_transferred"]} == {name}
-    assert path.is_symlink() and path.read_bytes() == files[name]
+    assert path.is_symlink() and path.read_bytes() == hub_files[name]
 
 
-def test_a_renamed_repository_is_followed(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    hub.add("org/new-name", files)
+def test_a_renamed_repository_is_followed(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
+    hub.add("org/new-name", hub_files)
     hub.renamed["org/model"] = "org/new-name"
     user.pull("org/model")
     assert (user.repository("org/model") / "snapshots" / commit_of(1) / "config.json").exists()
 
 
-def test_names_are_quoted_in_addresses(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
+def test_names_are_quoted_in_addresses(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
     strange = "a pooling ?#%41ä"
-    modules = json.loads(files["modules.json"])
+    modules = json.loads(hub_files["modules.json"])
     modules[1]["path"] = strange
-    changed = {**files, "modules.json": json.dumps(modules).encode()}
+    changed = {**hub_files, "modules.json": json.dumps(modules).encode()}
     changed[f"{strange}/config.json"] = changed.pop("1_Pooling/config.json")
     hub.add("org/model", changed)
     names = [file["name"] for file in user.pull("org/model")["files"]]
@@ -168,30 +145,30 @@ def test_names_are_quoted_in_addresses(hub: FakeHub, user: HubUser, files: dict[
 
 
 def test_memory_does_not_grow_with_the_files(
-    hub: FakeHub, user: HubUser, program: Program, files: dict[str, bytes]
+    hub: FakeHub, user: HubUser, program: Program, hub_files: dict[str, bytes]
 ) -> None:
-    hub.add("org/model", {**files, "model.safetensors": os.urandom(100 << 20)})
-    code, said, peak_bytes = run_measured(program.path, "pull", "org/model", env=user.environment())
-    assert code == 0, said
-    assert peak_bytes < 50 << 20
+    hub.add("org/model", {**hub_files, "model.safetensors": os.urandom(100 << 20)})
+    run = run_measured(program.path, "pull", "org/model", env=user.environment())
+    assert run.code == 0, run.said
+    assert run.peak_bytes < 50 << 20
 
 
 # The pinned revision of BAAI/bge-m3
 
 
 def test_the_default_is_the_published_model_and_nothing_else(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes]
+    hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]
 ) -> None:
-    hub.add("BAAI/bge-m3", files, commit=PINNED)
+    hub.add("BAAI/bge-m3", hub_files, commit=PINNED)
     error = user.refused("pull")
     assert "the list of bge-m3's files" in error and "modules.json" in error
     assert [request.path for request in hub.asked(path="^/api/")] == ["/api/models/BAAI/bge-m3/revision/main"]
     assert not list((user.repository("BAAI/bge-m3") / "blobs").iterdir())
 
 
-def test_main_may_have_moved_on(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    hub.add("BAAI/bge-m3", files, commit=PINNED)
-    hub.add("BAAI/bge-m3", files, commit=commit_of(7))
+def test_main_may_have_moved_on(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
+    hub.add("BAAI/bge-m3", hub_files, commit=PINNED)
+    hub.add("BAAI/bge-m3", hub_files, commit=commit_of(7))
     result = user.run("pull", "BAAI/bge-m3")
     assert result.returncode == 5 and "the list of bge-m3's files" in result.stderr
     assert f"main is {commit_of(7)} now, and --latest pulls it" in result.stderr
@@ -199,149 +176,6 @@ def test_main_may_have_moved_on(hub: FakeHub, user: HubUser, files: dict[str, by
     assert user.pull("--latest")["revision"] == commit_of(7)
     lines = user.run("embed", "-", stdin="tide")
     assert lines.returncode == 0, lines.stderr
-
-
-# With huggingface_hub
-
-
-LOOK = """
-import json
-from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download, try_to_load_from_cache
-folder = snapshot_download("org/model", local_files_only=True)
-paths = {name: hf_hub_download("org/model", name, local_files_only=True) for name in NAMES}
-absent = repr(try_to_load_from_cache("org/model", "sentence_roberta_config.json", revision=COMMIT))
-scan = scan_cache_dir()
-print(json.dumps([folder, paths, absent, [str(w) for w in scan.warnings], [r.repo_id for r in scan.repos]]))
-"""
-
-
-def test_huggingface_hub_finds_what_was_pulled_without_network(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes]
-) -> None:
-    hub.add("org/model", files)
-    names = [file["name"] for file in user.pull("org/model")["files"]]
-    asked = len(hub.requests)
-    look = LOOK.replace("NAMES", repr(names)).replace("COMMIT", repr(commit_of(1)))
-    folder, paths, absent, warnings, repositories = json.loads(user.offline().python(look))
-    assert folder == str(user.repository() / "snapshots" / commit_of(1))
-    assert all(Path(paths[name]).read_bytes() == files[name] for name in names)
-    assert "object" in absent and warnings == [] and repositories == ["org/model"]
-    # Nor does it transfer anything when it may ask.
-    user.python(look.replace(", local_files_only=True", ""))
-    assert not [request for request in hub.requests[asked:] if request.server == "storage"]
-
-
-def test_what_huggingface_hub_downloaded_is_found(
-    hub: FakeHub, user: HubUser, program: Program, model: Path, files: dict[str, bytes]
-) -> None:
-    hub.add("org/model", files)
-    user.python("from huggingface_hub import snapshot_download; snapshot_download('org/model')")
-    asked = len(hub.requests)
-    lines = user.run("embed", "-", "--model", "org/model", stdin="tide")
-    vector = np.array([json.loads(lines.stdout)["embedding"]], dtype=np.float32)
-    assert vector.tobytes() == program.embed(model, ["tide"]).tobytes()
-    assert len(user.offline().pull(f"org/model@{commit_of(1)}")["files"]) == 10
-    assert len(hub.requests) == asked
-    before = tree(user.repository() / "blobs")
-    assert sum(file["bytes_transferred"] for file in user.pull("org/model")["files"]) == 0
-    assert tree(user.repository() / "blobs") == before
-
-
-@pytest.mark.parametrize("symlinks", [True, False])
-def test_both_write_the_same_files(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes], tmp_path: Path, symlinks: bool
-) -> None:
-    user.env |= {} if symlinks else {"HF_HUB_DISABLE_SYMLINKS": "1"}
-    hub.add("org/model", files)
-    names = [file["name"] for file in user.pull("org/model")["files"]]
-    other = dataclasses.replace(user, home=tmp_path / "other")
-    other.home.mkdir()
-    other.python(f"from huggingface_hub import snapshot_download as s; s('org/model', allow_patterns={names!r})")
-    ours, theirs = tree(user.cache), tree(other.cache)
-    own = re.compile(r"CACHEDIR\.TAG|.*/trees/|.*/\.no_exist/|blobs/")
-    assert {name: at for name, at in ours.items() if not own.match(name)} == {
-        name: at for name, at in theirs.items() if not own.match(name)
-    }
-    assert all(path.is_symlink() == symlinks for path in (user.repository() / "snapshots").rglob("*.json"))
-    assert ours["CACHEDIR.TAG"][0].startswith(b"Signature: 8a477f597d28d172789f06886806bc55\n")
-
-
-def test_without_symlinks_two_revisions_and_a_second_pull(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    user.env["HF_HUB_DISABLE_SYMLINKS"] = "1"
-    hub.add("org/model", files, commit=commit_of(1))
-    user.pull("org/model")
-    assert sum(file["bytes_transferred"] for file in user.pull("org/model")["files"]) == 0
-    hub.add("org/model", files, commit=commit_of(2))
-    user.pull("org/model")
-    for commit in (1, 2):
-        folder = user.repository() / "snapshots" / commit_of(commit)
-        assert (folder / "model.safetensors").read_bytes() == files["model.safetensors"]
-
-
-def test_huggingface_hub_waits_for_our_lock_and_we_for_its(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes]
-) -> None:
-    hub.add("org/model", files)
-    weights = HubFile(files["model.safetensors"], large=True)
-    lock = user.cache / ".locks/models--org--model" / f"{weights.etag}.lock"
-    lock.parent.mkdir(parents=True)
-    hold = f"""
-import sys
-from huggingface_hub.utils import WeakFileLock
-with WeakFileLock({str(lock)!r}):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-    holder = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdin and holder.stdout and holder.stdout.readline() == b"held\n"
-    waiting = user.start("pull", "org/model")
-    assert waiting.stderr
-    assert b"model.safetensors: another process is downloading it; waiting" in waiting.stderr.readline()
-    assert not hub.asked("storage")
-    holder.stdin.write(b"\n")
-    holder.communicate()
-    assert waiting.wait() == 0
-    waiting.communicate()
-
-    hub.add("org/model", {**files, "model.safetensors": os.urandom(1 << 20)}, commit=commit_of(2))
-    slow = hub.fault("/blobs/", pause=0.05)
-    pulling = user.start("pull", "org/model")
-    while not hub.asked(
-        "storage", "GET", hub.repositories["org/model"].commits[commit_of(2)]["model.safetensors"].sha256
-    ):
-        assert pulling.poll() is None
-    etag = hub.repositories["org/model"].commits[commit_of(2)]["model.safetensors"].etag
-    look = f"""
-from filelock import FileLock, Timeout
-try:
-    FileLock({str(lock.parent / etag)!r} + ".lock", timeout=0.1).acquire()
-    print("free")
-except Timeout:
-    print("held")
-"""
-    assert user.python(look) == "held\n"
-    slow.pause = 0
-    assert pulling.wait() == 0
-    pulling.communicate()
-
-
-def test_pulls_and_huggingface_hub_at_the_same_time(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    hub.add("org/model", files)
-    hub.fault("/blobs/", pause=0.01)
-    code = "from huggingface_hub import snapshot_download; snapshot_download('org/model')"
-    running = [user.start("pull", "org/model", "--quiet") for _ in range(3)]
-    running.append(
-        subprocess.Popen(
-            [sys.executable, "-c", code], env=user.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-    )
-    for process in running:
-        _, said = process.communicate()
-        assert process.returncode == 0, said.decode()
-    assert len(hub.asked("storage", "GET")) == 1
-    folder = user.repository() / "snapshots" / commit_of(1)
-    assert (folder / "model.safetensors").read_bytes() == files["model.safetensors"]
-    assert not list((user.repository() / "blobs").glob("*.incomplete"))
 
 
 # Tokens and proxies
@@ -352,9 +186,9 @@ TOKEN = "hf_secretsecretsecret"
 
 @pytest.mark.parametrize("source", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "file"])
 def test_the_token_goes_to_the_hub_alone(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes], source: str, tmp_path: Path
+    hub: FakeHub, user: HubUser, hub_files: dict[str, bytes], source: str, tmp_path: Path
 ) -> None:
-    hub.add("org/model", files, token=TOKEN)
+    hub.add("org/model", hub_files, token=TOKEN)
     if source == "HF_TOKEN":
         user.env |= {source: TOKEN, "HUGGING_FACE_HUB_TOKEN": "another"}
     elif source == "HUGGING_FACE_HUB_TOKEN":
@@ -375,12 +209,12 @@ def test_the_token_goes_to_the_hub_alone(
 
 
 def test_the_token_stays_away_from_other_ports_and_is_not_sent_where_forbidden(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes]
+    hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]
 ) -> None:
     user.env |= {"HF_TOKEN": TOKEN}
-    hub.add("org/model", files)
+    hub.add("org/model", hub_files)
     with FakeHub() as other:
-        other.add("org/model", files)
+        other.add("org/model", hub_files)
         # The same host name, another port: a redirect of everything.
         hub.fault(".*", status=307, headers={"Location": f"{other.endpoint}/api/models/org/model/revision/main"})
         user.run("pull", "org/model")
@@ -398,8 +232,8 @@ def test_a_token_that_cannot_stand_in_a_header_is_refused_unseen(user: HubUser) 
     assert "HF_TOKEN" in error and "hf_abc" not in error
 
 
-def test_a_proxy_of_the_environment(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    hub.add("org/model", files)
+def test_a_proxy_of_the_environment(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
+    hub.add("org/model", hub_files)
     user.env |= {"HF_ENDPOINT": "http://hub.invalid", "http_proxy": hub.endpoint, "HF_TOKEN": TOKEN}
     hub.storage = "http://storage.invalid"
     user.pull("org/model")
@@ -409,9 +243,9 @@ def test_a_proxy_of_the_environment(hub: FakeHub, user: HubUser, files: dict[str
 # Is there a newer one?
 
 
-def test_check(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
+def test_check(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
     hub.page_size = 3
-    hub.add("org/model", files)
+    hub.add("org/model", hub_files)
     missing = user.run("pull", "--check", "org/model", "--json")
     assert missing.returncode == 5 and json.loads(missing.stdout)["status"] == "not installed"
     assert not user.cache.exists()
@@ -428,8 +262,12 @@ def test_check(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
     code, text = check()
     assert code == 0 and "up to date" in text and commit_of(1) in text
 
-    newer = {**files, "model.safetensors": os.urandom(300_000), "tokenizer.json": files["tokenizer.json"] + b"\n"}
-    newer["config.json"] = files["config.json"] + b"\n"
+    newer = {
+        **hub_files,
+        "model.safetensors": os.urandom(300_000),
+        "tokenizer.json": hub_files["tokenizer.json"] + b"\n",
+    }
+    newer["config.json"] = hub_files["config.json"] + b"\n"
     del newer["colbert_linear.pt"]
     newer["README.md"] = b"new"
     newer["sentence_roberta_config.json"] = b"{}"
@@ -450,19 +288,19 @@ def test_check(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
     code, text = check()
     assert code == 6 and "weights     model.safetensors (changed)" in text and commit_of(2) in text
 
-    config = {**json.loads(files["config.json"]), "model_type": "deberta"}
-    hub.add("org/model", {**files, "config.json": json.dumps(config).encode()}, commit=commit_of(3))
+    config = {**json.loads(hub_files["config.json"]), "model_type": "deberta"}
+    hub.add("org/model", {**hub_files, "config.json": json.dumps(config).encode()}, commit=commit_of(3))
     code, text = check("--json")
     assert code == 7 and not json.loads(text)["compatible"] and "deberta" in json.loads(text)["incompatibility"]
     code, text = check()
     assert code == 7 and "compatible  no: " in text and "deberta" in text
 
 
-def test_check_without_symlinks_compares_contents(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
+def test_check_without_symlinks_compares_contents(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
     user.env["HF_HUB_DISABLE_SYMLINKS"] = "1"
-    hub.add("org/model", files)
+    hub.add("org/model", hub_files)
     user.pull("org/model")
-    hub.add("org/model", {**files, "sparse_linear.pt": b"new"}, commit=commit_of(2))
+    hub.add("org/model", {**hub_files, "sparse_linear.pt": b"new"}, commit=commit_of(2))
     result = user.run("pull", "--check", "org/model", "--json")
     assert [change["name"] for change in json.loads(result.stdout)["changes"]] == ["sparse_linear.pt"]
 
@@ -479,9 +317,9 @@ def test_check_offline(hub: FakeHub, user: HubUser) -> None:
 
 @pytest.mark.parametrize("command", [["embed", "-"], ["search", "-", "--query", "tide"]])
 def test_nothing_is_downloaded_unless_asked_for(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes], command: list[str]
+    hub: FakeHub, user: HubUser, hub_files: dict[str, bytes], command: list[str]
 ) -> None:
-    hub.add("org/model", files)
+    hub.add("org/model", hub_files)
     error = user.refused(*command, "--model", "org/model", stdin="a tide")
     assert '"bgem3 pull org/model"' in error and not hub.requests
     result = user.run(*command, "--model", "org/model", "--pull", stdin="a tide")
@@ -499,9 +337,9 @@ def test_pull_does_not_help_a_folder(hub: FakeHub, user: HubUser, tmp_path: Path
 
 @pytest.mark.parametrize("answer", ["y", "n", ""])
 def test_on_a_terminal_the_user_is_asked(
-    hub: FakeHub, user: HubUser, files: dict[str, bytes], tmp_path: Path, answer: str
+    hub: FakeHub, user: HubUser, hub_files: dict[str, bytes], tmp_path: Path, answer: str
 ) -> None:
-    hub.add("org/model", files)
+    hub.add("org/model", hub_files)
     (tmp_path / "texts.txt").write_text("a tide\n")
     controller, terminal = pty.openpty()
     output = tmp_path / "vectors.npy"
@@ -553,6 +391,6 @@ def test_variables_that_cannot_be_read(user: HubUser, variable: str) -> None:
     assert name in user.refused("pull", "org/model", code=2)
 
 
-def test_quiet(hub: FakeHub, user: HubUser, files: dict[str, bytes]) -> None:
-    hub.add("org/model", files)
+def test_quiet(hub: FakeHub, user: HubUser, hub_files: dict[str, bytes]) -> None:
+    hub.add("org/model", hub_files)
     assert user.run("pull", "org/model", "--quiet").stderr == ""

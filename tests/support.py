@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -22,18 +22,25 @@ LAUNCHER = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
 _, status, usage = os.wait4(process.pid, 0)
-print(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024)
+print(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime)
 """
 
 
-def run_measured(*command: object, stdin: str = "", env: Mapping[str, str] | None = None) -> tuple[int, str, int]:
-    """Exit code, standard error, and the largest resident memory in bytes of one run."""
+class Measured(NamedTuple):
+    code: int
+    said: str  # on standard error
+    peak_bytes: int  # of resident memory
+    cpu_seconds: float
+
+
+def run_measured(*command: object, stdin: str = "", env: Mapping[str, str] | None = None) -> Measured:
+    """One run, and what it took."""
     result = subprocess.run(
         [sys.executable, "-c", LAUNCHER, *map(str, command)],
         input=stdin, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    code, peak_bytes = map(int, result.stdout.split())
-    return code, result.stderr, peak_bytes
+    code, peak_bytes, cpu_seconds = result.stdout.split()
+    return Measured(int(code), result.stderr, int(peak_bytes), float(cpu_seconds))
 
 
 @dataclasses.dataclass(frozen=True)

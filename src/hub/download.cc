@@ -21,6 +21,8 @@
 namespace bgem3 {
 namespace {
 
+constexpr uint64_t kWriteback = 8 << 20;  // libcurl hands over 16 KiB at a time
+
 std::string partial_path(const RepositoryCache& cache, const std::string& etag) {
   return cache.blob_path(etag) + ".incomplete";
 }
@@ -68,7 +70,7 @@ class PartialFile {
 
   void restart() {
     if (ftruncate(descriptor_, 0) != 0) cannot("empty", errno);
-    size_ = 0;
+    size_ = given_to_disk_ = 0;
     restart_hash();
   }
 
@@ -77,7 +79,6 @@ class PartialFile {
       refuse("the hub", fmt::format("{} bytes", target_.file.size_bytes), "more");
     }
     hash_->add(bytes);
-    const off_t begin = static_cast<off_t>(size_);
     for (size_t done = 0; done < bytes.size();) {
       const ssize_t count = pwrite(descriptor_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(size_));
       if (count < 0 && errno == EINTR) continue;
@@ -85,8 +86,7 @@ class PartialFile {
       done += static_cast<size_t>(count);
       size_ += static_cast<uint64_t>(count);
     }
-    // Start writing to the disk now, so that publish() waits for little.
-    sync_file_range(descriptor_, begin, static_cast<off_t>(bytes.size()), SYNC_FILE_RANGE_WRITE);
+    start_writeback();
   }
 
   // Gives it its name, if it is what was promised.
@@ -108,6 +108,15 @@ class PartialFile {
   }
 
  private:
+  // Lets the disk begin with what was written since the last time, if that is enough, so that publish() waits for
+  // little.
+  void start_writeback() {
+    if (size_ - given_to_disk_ < kWriteback) return;
+    sync_file_range(descriptor_, static_cast<off_t>(given_to_disk_), static_cast<off_t>(size_ - given_to_disk_),
+                    SYNC_FILE_RANGE_WRITE);
+    given_to_disk_ = size_;
+  }
+
   void restart_hash() { hash_.emplace(target_.file.etag, target_.published, target_.file.size_bytes); }
 
   [[noreturn]] void cannot(const char* what, int error) const {
@@ -125,7 +134,7 @@ class PartialFile {
   std::string blob_, path_;
   bool temporary_;
   int descriptor_ = -1;
-  uint64_t size_ = 0;
+  uint64_t size_ = 0, given_to_disk_ = 0;
   std::optional<ContentHash> hash_;
 };
 
