@@ -28,7 +28,7 @@ struct PullOptions {
   bool latest = false;                // take "main", also of BAAI/bge-m3; not together with a revision
 
   // Callbacks run on the calling thread and must not throw.
-  std::stop_token stop = {};  // looked at several times a second; partial files stay, for the next call to go on with
+  std::stop_token stop = {};  // heeded within a second; partial files stay, for the next call to go on with
   std::function<void(const PullProgress& progress)> on_progress = {};  // with every piece received
   std::function<void(const std::string& what)> on_notice = {};         // one line: a wait, another try, a restart
 };

@@ -221,7 +221,7 @@ void Meter::transferred(uint64_t bytes) {
 }
 
 void Meter::tell() {
-  progress_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  if (start_) progress_.seconds = std::chrono::duration<double>(Clock::now() - *start_).count();
   if (watch_) watch_(progress_);
 }
 
@@ -237,14 +237,18 @@ uint64_t download(HubClient& hub, const RepositoryCache& cache, const Target& ta
   const HubFile& file = target.file;
   const BlobLock lock(
       cache.lock_path(file.etag), stop, [&](const std::string& what) { hub.notice(what); }, file.name);
-  const std::string blob = cache.blob_path(file.etag);
-  if (is_file(blob)) {
-    if (is_intact(blob)) {
-      meter.found(file.size_bytes);
-      return 0;
-    }
-    hub.notice(fmt::format("{}: {} is damaged; downloading it again", file.name, blob));
+  if (is_intact(cache.snapshot_path(target.commit, file.name))) {  // another process was faster
+    meter.found(file.size_bytes);
+    return 0;
   }
+  const std::string blob = cache.blob_path(file.etag);
+  const bool fresh = !is_file(blob);
+  if (!fresh && is_intact(blob)) {
+    meter.found(file.size_bytes);
+    cache.add(target.commit, file.name, file.etag, fresh);
+    return 0;
+  }
+  if (!fresh) hub.notice(fmt::format("{}: {} is damaged; downloading it again", file.name, blob));
   PartialFile partial(cache, target, !lock.is_exclusive());
   partial.go_on(stop);
   if (partial.size() > 0) {
@@ -252,8 +256,10 @@ uint64_t download(HubClient& hub, const RepositoryCache& cache, const Target& ta
     meter.found(partial.size());
   }
   const uint64_t before = meter.progress().bytes_transferred;
+  meter.start();
   receive(hub, target, partial, meter);
   partial.publish();
+  cache.add(target.commit, file.name, file.etag, fresh);
   return meter.progress().bytes_transferred - before;
 }
 

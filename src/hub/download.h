@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "bgem3/hub.h"
@@ -19,6 +20,10 @@ class Meter {
   explicit Meter(std::function<void(const PullProgress&)> watch) : watch_(std::move(watch)) {}
 
   void expect(uint64_t bytes) { progress_.bytes_total += bytes; }
+  // From here on time counts.
+  void start() {
+    if (!start_) start_ = Clock::now();
+  }
   void found(uint64_t bytes) {
     progress_.bytes_done += bytes;
     tell();
@@ -36,7 +41,7 @@ class Meter {
 
   std::function<void(const PullProgress&)> watch_;
   PullProgress progress_;
-  Clock::time_point start_ = Clock::now();
+  std::optional<Clock::time_point> start_;
 };
 
 // What is to be fetched.
@@ -49,9 +54,9 @@ struct Target {
 // Bytes of the file that a partial file of an earlier call has.
 uint64_t partial_bytes(const RepositoryCache& cache, const HubFile& file);
 
-// Brings the blob into the cache: takes its lock, goes on with a partial file, checks size and hash, gives it its name.
-// `is_intact` tells of a blob that is there, under the lock, whether it can stay. Answers the bytes transferred. Throws
-// ModelLoadingError: corrupt (then the partial file is removed), not_found, io (then it is kept);
+// Brings the file into its snapshot, all under the lock of its blob: takes what is there, if `is_intact` says that it
+// can stay; else goes on with a partial file, checks size and hash, gives it its name. Answers the bytes transferred.
+// Throws ModelLoadingError: corrupt (then the partial file is removed), not_found, io (then it is kept);
 // EmbeddingGenerationError (cancelled).
 uint64_t download(HubClient& hub, const RepositoryCache& cache, const Target& target, std::stop_token stop,
                   Meter& meter, const std::function<bool(const std::string& path)>& is_intact);

@@ -2,6 +2,7 @@
 // refs/<revision> last, so that what was complete before stays what the cache calls by that name.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -200,10 +201,8 @@ class Pull {
         meter_.found(file.size_bytes);
       } else {
         const Target target{named_.repository, result_.revision, file, published(result_.revision, file.name)};
-        const bool fresh = !is_file(cache_.blob_path(file.etag));
         pulled.bytes_transferred = download(hub_, cache_, target, options_.stop, meter_,
                                             [&](const std::string& blob) { return intact(blob, file); });
-        cache_.add(result_.revision, file.name, file.etag, fresh);
         if (!is_sha256(file.etag) && !is_git_sha1(file.etag) && target.published.empty()) {
           hub_.notice(fmt::format("{}: the server gives no hash of it, so only its size was checked", file.name));
         }
