@@ -266,7 +266,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.refuse(404, "NoSuchKey")
 
     def serve_hub(self) -> None:
-        path, _, query = self.path.partition("?")
+        cached = self.path.startswith("/api/resolve-cache/")
+        path, _, query = self.path.removeprefix("/api/resolve-cache").partition("?")
         api = re.fullmatch(r"/api/models/(.+?)(?:/(revision|tree)/([^/]+))?", path)
         resolve = re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path)
         match = api or resolve
@@ -303,7 +304,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(404, "EntryNotFound", **{"X-Repo-Commit": commit})
         headers = {"X-Repo-Commit": commit, "ETag": f'"{file.etag}"'}
         if not (file.large or isinstance(file.content, Path)):
-            return self.send_file(file, headers)
+            if cached:
+                return self.send_file(file, headers)
+            # The real hub keeps small files in a cache of its own, one relative redirect away.
+            return self.answer(307, {**headers, "Location": f"/api/resolve-cache{self.path}"})
         linked = {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
         location = f"{self.hub.storage}/blobs/{file.sha256}?Signature=secret-of-the-address"
         return self.answer(302, {**headers, **linked, "Location": location})

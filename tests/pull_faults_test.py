@@ -217,9 +217,12 @@ def test_other_lengths_than_the_hub_says(repository: FakeHub, user: HubUser) -> 
     assert not partial(user).exists()
 
     fault.body = WEIGHTS[:-1]
-    assert f"what was received has {len(WEIGHTS) - 1}" in user.refused("pull", "org/model")
-    assert not partial(user).exists()
+    error = user.refused("pull", "org/model")
+    assert f"ended after {len(WEIGHTS) - 1} of {len(WEIGHTS)} bytes; try again: what is there is kept" in error
+    assert partial(user).read_bytes() == WEIGHTS[:-1]
     assert_nothing_published(user)
+    fault.times = 0
+    assert user.pull("org/model")["files"][-1]["bytes_transferred"] == 1
 
 
 @pytest.mark.parametrize("shard", ["../../../../evil", "/etc/evil", "a/b"])

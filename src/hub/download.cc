@@ -49,7 +49,6 @@ class PartialFile {
   PartialFile& operator=(const PartialFile&) = delete;
 
   uint64_t size() const { return size_; }
-  const std::string& path() const { return path_; }
 
   // Takes what an earlier call left, unless it is more than the file can have.
   void go_on(const std::stop_token& stop) {
@@ -189,12 +188,12 @@ void receive(HubClient& hub, const Target& target, PartialFile& partial, Meter& 
       const HttpResponse response = hub.open_content(target.repository, target.commit, name, partial.size(), reader);
       if (response.ok()) {
         if (partial.size() == target.file.size_bytes) return;
-        // An end that comes too early, without the length that would have told.
-        if (attempts.again(fmt::format("{}: the answer ended after {} of {} bytes", name, partial.size(),
-                                       target.file.size_bytes))) {
-          continue;
-        }
-        partial.refuse("the hub", fmt::format("{} bytes", target.file.size_bytes), fmt::format("{}", partial.size()));
+        // An end that comes too early. The hash decides about what is there, once all of it is.
+        const std::string what =
+            fmt::format("{}: the answer ended after {} of {} bytes", name, partial.size(), target.file.size_bytes);
+        if (attempts.again(what)) continue;
+        fail<ModelLoadingError>(ErrorCode::io, "{}: {}; try again: what is there is kept", shown_url(response.url),
+                                what);
       }
       if (response.status == 416 && !restarted) {  // there is no such part
         restarted = true;

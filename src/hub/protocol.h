@@ -42,7 +42,6 @@ class Attempts {
   bool again(const std::string& what, std::optional<long> retry_after_s = {});
   // Something was received: failures count from zero.
   void progressed() { failures_ = 0; }
-  int failures() const { return failures_; }
 
  private:
   std::stop_token stop_;
