@@ -11,6 +11,7 @@
 
 #include "bgem3/model.h"
 
+#pragma GCC visibility push(default)
 namespace bgem3 {
 
 // How far a pull is: over all files of it, those that were there included.
@@ -99,3 +100,4 @@ struct UpdateCheck {
 UpdateCheck check_for_update(const std::string& repository, std::stop_token stop = {});
 
 }  // namespace bgem3
+#pragma GCC visibility pop
