@@ -36,6 +36,7 @@ PullResult pull(const std::string& model, bool latest, bool quiet, Signals& sign
       progress.message(fmt::format("{}: revision {}, {} in {}, {} downloaded in {}", result.repository, result.revision,
                                    format_bytes(state.bytes_total), plural(result.files.size(), "file"),
                                    format_bytes(state.bytes_transferred), format_duration(state.seconds)));
+      progress.message(fmt::format("bgem3 verify {} checks what it computes on this machine", model));
     }
     signals.release();
     return result;

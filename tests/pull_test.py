@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from fake_hub import NOT_READ, FakeHub, HubUser, commit_of, tree
 from make_model import ModelSpec
-from support import Program, run_measured
+from support import ROOT, Program, run_measured
 
 PINNED = "5617a9f61b028005a4858fdac845db406aefb181"
 
@@ -43,6 +44,27 @@ def test_a_pulled_model_embeds_as_its_folder(hub: FakeHub, user: HubUser, progra
     assert lines.returncode == 0, lines.stderr
     vector = np.array([json.loads(lines.stdout)["embedding"]], dtype=np.float32)
     assert vector.tobytes() == program.embed(model, ["The sea is deep."]).tobytes()
+    assert len(hub.requests) == asked
+
+
+def test_the_demo_downloads_a_named_model_once_and_checks_it(
+    hub: FakeHub, user: HubUser, model: Path, tmp_path: Path
+) -> None:
+    hub.add_folder("org/model", model)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/bgem3").symlink_to(user.program.path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+
+    def demo() -> str:
+        command = ["sh", str(ROOT / "tools/demo"), "org/model"]
+        run = subprocess.run(command, cwd=tmp_path, env=user.environment(), capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    shown = demo()
+    assert re.search(r"passed: \d+ checks", shown) and "the closest passages" in shown
+    asked = len(hub.requests)
+    demo()
     assert len(hub.requests) == asked
 
 
