@@ -74,17 +74,18 @@ test-fast: dev $(VENV)/installed  ## the tests that take under a minute
 	ctest --preset dev -L fast
 	BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests/layering_test.py tests/text_rules_test.py
 
-# The Python tests in the second half: the interpreter is no sanitizer's program, so the runtime comes first. Leaks are
-# not looked for, and memory is not measured: the sanitizer keeps what is freed.
+# One build for both halves. Of the Python tests the interpreter is no sanitizer's program, so the runtime comes first.
+# Leaks are not looked for, and memory is not measured: the sanitizer keeps what is freed.
+ASAN_SITE := build/python-asan-site
 test-asan: dev $(VENV)/installed  ## the fast C++ tests and the Python package under the address and undefined-behaviour sanitizers
-	cmake --preset asan
+	cmake --preset asan -DPython_EXECUTABLE=$(abspath $(VENV)/bin/python)
 	cmake --build --preset asan
 	ctest --preset asan
-	$(BUILD_WHEEL) --config-settings=cmake.define.BGEM3_SANITIZE=address,undefined --config-settings=build-dir=build/python-asan \
-	  --config-settings=cmake.build-type=RelWithDebInfo -w build/wheel-asan .
-	$(INSTALL_WHEEL) --upgrade --target build/python-asan-site build/wheel-asan/*.whl
+	rm -rf $(ASAN_SITE)
+	cmake --install build/asan --component python --prefix $(ASAN_SITE)
+	cp -r python/bgem3 $(ASAN_SITE)
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
-	  PYTHONPATH=build/python-asan-site BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests/python --ignore tests/python/wheel_test.py \
+	  PYTHONPATH=$(ASAN_SITE) BGEM3_BINARY=build/dev/cli/bgem3 $(PYTEST) tests/python --ignore tests/python/wheel_test.py \
 	  --deselect tests/python/embedder_test.py::test_memory_stays_flat
 
 test-tsan: packages  ## thread pool, MaxSim, encoder, embedder and generator under the thread sanitizer

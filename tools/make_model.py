@@ -296,7 +296,8 @@ def tokenizer_bytes(spec: ModelSpec) -> tuple[bytes, int]:
     if spec.tokenizer == "bge-m3" and BGE_M3_TOKENIZER.exists():
         data = lzma.decompress(BGE_M3_TOKENIZER.read_bytes())
     elif spec.tokenizer in ("small", "bge-m3"):
-        tokenizer = wordpiece_tokenizer() if spec.family == "bert" else unigram_tokenizer()
+        tokens = spec.vocab if spec.tokenizer == "bge-m3" else 0  # as many as the table has rows
+        tokenizer = wordpiece_tokenizer() if spec.family == "bert" else unigram_tokenizer(tokens)
         data = json.dumps(tokenizer, ensure_ascii=False, indent=1).encode()
     else:
         data = Path(spec.tokenizer).read_bytes()

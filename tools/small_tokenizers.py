@@ -56,14 +56,15 @@ def template(cls: str, cls_id: int, sep: str, sep_id: int, xlm: bool) -> dict[st
     return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": tokens}
 
 
-def unigram_tokenizer() -> dict[str, object]:
-    """A small Unigram model in XLM-RoBERTa's pipeline, without its character map."""
+def unigram_tokenizer(tokens: int = 0) -> dict[str, object]:
+    """A small Unigram model in XLM-RoBERTa's pipeline, without its character map; filled up to so many tokens."""
     pieces: dict[str, float] = dict.fromkeys(("<s>", "<pad>", "</s>", "<unk>"), 0.0)
     words = unique([f"▁{word}" for word in WORDS] + PIECES + [f"▁{word.capitalize()}" for word in WORDS])
     for rank, word in enumerate(["▁", *words]):
         pieces.setdefault(word, -4.0 - rank / 64)
     for rank, character in enumerate(CHARACTERS):
         pieces.setdefault(character, -11.0 - rank / 256)
+    pieces |= {f"<unused{number}>": -100.0 for number in range(tokens - len(pieces) - 1)}
     pieces["<mask>"] = 0.0
     ids = {piece: index for index, piece in enumerate(pieces)}
     specials = [added_token(ids[name], name) for name in ("<s>", "<pad>", "</s>", "<unk>")]
