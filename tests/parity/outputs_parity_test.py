@@ -14,7 +14,7 @@ import pytest
 import torch
 import transformers
 from encoder_parity_test import FULL, TINY_LENGTHS, large_model  # noqa: F401  (a fixture)
-from make_model import ModelSpec
+from make_model import BGE_M3_TOKENIZER, ModelSpec
 from outputs_test import MAX_DENSE_ERROR, MAX_MULTI_ERROR, MAX_SPARSE_ERROR, check_sparse
 from peers import PEER_FACTOR, exact_text, load_tokenizer
 from support import Program, multi_of, sparse_of
@@ -112,15 +112,25 @@ def test_tiny_model(name: str, program: Program, model_folder: MakeModel) -> Non
     compare(program, model_folder(TINY[name]), {tokens: 4 if tokens <= 33 else 2 for tokens in TINY_LENGTHS})
 
 
+# Random sparse weights are about 2, ten times bge-m3's: the absolute limit holds for the ids it was measured with.
+needs_published_tokenizer = pytest.mark.skipif(
+    not BGE_M3_TOKENIZER.exists(),
+    reason="the published tokenizer, with whose ids the limits were measured, is not there",
+)
+
+
+@needs_published_tokenizer
 def test_full_size_short_texts(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
     compare(program, large_model("random-full", FULL), {3: 4, 16: 4, 128: 2, 512: 1})
 
 
+@needs_published_tokenizer
 @pytest.mark.slow
 def test_full_size_2048_tokens(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
     compare(program, large_model("random-full", FULL), {2048: 1})
 
 
+@needs_published_tokenizer
 @pytest.mark.slow
 def test_full_width_8192_tokens(program: Program, large_model: Callable[[str, ModelSpec], Path]) -> None:  # noqa: F811
     """Three of the 24 layers: what is particular to long texts shows in any layer."""
