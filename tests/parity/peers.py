@@ -106,8 +106,9 @@ class ErrorTable:
         for row in added:
             where = f"{row.model}, {row.tokens} tokens: {row}"
             assert row.largest[0] <= MAX_ERROR, where
-            # Theirs at this length, or over all: at three tokens it depends on the machine that torch runs on.
-            assert row.rms[0] <= max(PEER_FACTOR * max(row.rms[1], their_rms), RMS_FLOOR), where
+            # At three tokens theirs depends on the machine that torch runs on: there it is that over all lengths, too.
+            peer = max(row.rms[1], their_rms) if row.tokens == 3 else row.rms[1]
+            assert row.rms[0] <= max(PEER_FACTOR * peer, RMS_FLOOR), where
         our_largest, their_largest = (max(row.largest[side] for row in added) for side in (0, 1))
         assert our_largest <= max(PEER_FACTOR * their_largest, LARGEST_FLOOR), name
 
